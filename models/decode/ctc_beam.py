@@ -1,0 +1,191 @@
+"""Words from a CTC emission: beam search through a lexicon's trie under an n-gram model.
+
+The search is flashlight-text's `LexiconDecoder` (Collobert et al., "Wav2Letter", 2016; CTC:
+Graves et al., ICML 2006), the Viterbi path, not the sum. Letters: T frames, C classes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flashlight.lib.text.decoder import (
+    CriterionType,
+    LexiconDecoder,
+    LexiconDecoderOptions,
+    SmearingMode,
+    Trie,
+)
+from numpy.typing import NDArray
+
+from models.hypothesis import Hypothesis, Word
+from models.language_model import LanguageModel, load_language_model
+from models.lexicon import Lexicon, load_lexicon
+from models.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeamSearchOptions:
+    """How wide to search, and how a word's sound is weighed against the language model.
+
+    `beam_size` hypotheses survive a frame, extended by the frame's `beam_size_token` best
+    tokens; those more than `beam_threshold` nats behind the best are dropped. A hypothesis
+    scores the natural logarithm of its path's probability, plus `lm_weight` times the language
+    model's log10 probability, `word_score` for each word and `sil_score` for each boundary
+    frame. `unk_score` is added for words outside the lexicon; minus infinity forbids them.
+    Raises `ValueError` for a width or threshold that is not positive.
+    """
+
+    beam_size: int = 50
+    beam_size_token: int = 20
+    beam_threshold: float = 25.0
+    lm_weight: float = 1.5
+    word_score: float = 0.0
+    sil_score: float = 0.0
+    unk_score: float = -math.inf
+
+    def __post_init__(self) -> None:
+        if self.beam_size < 1 or self.beam_size_token < 1 or not self.beam_threshold > 0:
+            raise ValueError("beam_size, beam_size_token and beam_threshold must be positive")
+
+
+HOMOPHONES = 6
+"""Words of one spelling that flashlight's trie keeps (`kTrieMaxLabel`); it drops later ones."""
+
+
+class CtcBeamDecoder:
+    """Lexicon beam search over emissions of one vocabulary.
+
+    Every spelling is followed by the vocabulary's word boundary. Built again from its arguments
+    when unpickled, since neither the trie nor KenLM can be serialised; one instance serves one
+    thread at a time. Errors are those of `load_language_model`.
+    """
+
+    def __init__(
+        self,
+        lexicon: Lexicon,
+        language_model_path: Path,
+        vocabulary: Vocabulary,
+        options: BeamSearchOptions,
+    ) -> None:
+        self._recipe = (lexicon, language_model_path, vocabulary, options)
+        self._words = lexicon.words
+        self._vocabulary = vocabulary
+        language_model = load_language_model(language_model_path, lexicon.words)
+        kenlm = language_model.kenlm
+        trie = _trie(lexicon, language_model, vocabulary)
+        # The search keeps bare pointers to both.
+        self._kept: tuple[Any, ...] = (kenlm, trie)
+        self._search = LexiconDecoder(
+            LexiconDecoderOptions(
+                beam_size=options.beam_size,
+                beam_size_token=options.beam_size_token,
+                beam_threshold=options.beam_threshold,
+                lm_weight=options.lm_weight,
+                word_score=options.word_score,
+                unk_score=options.unk_score,
+                sil_score=options.sil_score,
+                log_add=False,
+                criterion_type=CriterionType.CTC,
+            ),
+            trie,
+            kenlm,
+            vocabulary.word_boundary,
+            vocabulary.blank,
+            language_model.unknown,
+            [],
+            False,
+        )
+
+    @classmethod
+    def load(
+        cls,
+        lexicon_path: Path,
+        language_model_path: Path,
+        vocabulary: Vocabulary,
+        options: BeamSearchOptions,
+    ) -> CtcBeamDecoder:
+        """Build the decoder from files; errors are those of `load_lexicon` as well."""
+        return cls(
+            load_lexicon(lexicon_path, vocabulary), language_model_path, vocabulary, options
+        )
+
+    def __reduce__(self) -> tuple[type[CtcBeamDecoder], tuple[Any, ...]]:
+        return type(self), self._recipe
+
+    def decode(self, log_probs: NDArray[np.float32]) -> Hypothesis:
+        """The best reading of one emission (T, C) of natural-log probabilities.
+
+        Words come in order, do not overlap and lie in [0, T]. A word starts with the first
+        frame of its first token and ends after the last frame of its last. T = 0 gives an empty
+        hypothesis. Raises `ValueError` for another number of classes or axes, or for NaN.
+        """
+        classes = len(self._vocabulary)
+        if log_probs.ndim != 2 or log_probs.shape[1] != classes:
+            raise ValueError(f"expected an emission (T, {classes}), found {log_probs.shape}")
+        if np.isnan(log_probs).any():
+            raise ValueError("the emission holds NaN")
+        frames = len(log_probs)
+        if frames == 0:
+            return Hypothesis((), (), 0.0)
+        # A word counts once its boundary is heard, and nothing follows the last one.
+        emission = np.full((frames + 1, classes), -1e4, dtype=np.float32)
+        emission[:frames] = log_probs
+        emission[frames, self._vocabulary.word_boundary] = 0.0
+        results = self._search.decode(emission.ctypes.data, frames + 1, classes)
+        best = results[0]
+        # The search puts one state before the first frame and one after the last.
+        path = best.tokens[1 : frames + 1]
+        labels = best.words[1 : frames + 2]
+        words = tuple(self._timed(path, labels, log_probs))
+        return Hypothesis(self._collapse(path), words, float(best.score))
+
+    def _timed(
+        self, path: Sequence[int], labels: Sequence[int], log_probs: NDArray[np.float32]
+    ) -> Iterator[Word]:
+        silent = (self._vocabulary.blank, self._vocabulary.word_boundary)
+        begin = 0
+        for frame, label in enumerate(labels):
+            if label < 0:
+                continue
+            sounding = [t for t in range(begin, min(frame, len(path))) if path[t] not in silent]
+            chosen = log_probs[sounding, [path[t] for t in sounding]]
+            yield Word(
+                self._words[label],
+                sounding[0],
+                sounding[-1] + 1,
+                min(1.0, float(np.exp(chosen).mean())),
+            )
+            begin = frame
+
+    def _collapse(self, path: Sequence[int]) -> tuple[int, ...]:
+        blank = self._vocabulary.blank
+        return tuple(
+            token
+            for before, token in zip((blank, *path), path, strict=False)
+            if token not in (before, blank)
+        )
+
+
+def _trie(lexicon: Lexicon, language_model: LanguageModel, vocabulary: Vocabulary) -> Trie:
+    """Every spelling and its boundary, each node with the best score of the words below it.
+
+    Of a spelling's homophones the `HOMOPHONES` most frequent ones are kept.
+    """
+    kenlm = language_model.kenlm
+    start = kenlm.start(False)
+    scores = [kenlm.score(start, word)[1] for word in range(len(lexicon))]
+    homophones: Counter[tuple[int, ...]] = Counter()
+    trie = Trie(len(vocabulary), vocabulary.word_boundary)
+    for word in sorted(range(len(lexicon)), key=lambda word: (-scores[word], word)):
+        for spelling in dict.fromkeys(lexicon.spellings[word]):
+            homophones[spelling] += 1
+            if homophones[spelling] <= HOMOPHONES:
+                trie.insert([*spelling, vocabulary.word_boundary], word, scores[word])
+    trie.smear(SmearingMode.MAX)
+    return trie

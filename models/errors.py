@@ -1,0 +1,20 @@
+"""Faults of a deployment's models; they stop a job at its start.
+
+ModelError
+├── CheckpointError (RuntimeError)   weights that are missing, damaged or of another model
+└── VocabularyError (ValueError)     tokens, lexicon and language model that do not fit together
+"""
+
+from __future__ import annotations
+
+
+class ModelError(Exception):
+    """A model cannot be used as it is configured or installed."""
+
+
+class CheckpointError(ModelError, RuntimeError):
+    """Weights are missing, damaged, or belong to another architecture."""
+
+
+class VocabularyError(ModelError, ValueError):
+    """Tokens, lexicon and language model do not fit together."""

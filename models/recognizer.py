@@ -1,0 +1,72 @@
+"""A loaded acoustic model: waveforms in, emissions or greedy hypotheses out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from models.decode.ctc_greedy import ctc_greedy
+from models.errors import CheckpointError
+from models.hypothesis import Hypothesis
+from models.phoneme_ctc import PhonemeCtc
+from models.registry import ModelCard, find_model
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """Natural-log probabilities `(T, C)`, float32, of one waveform: one row a frame."""
+
+    log_probs: NDArray[np.float32]
+
+
+class Recognizer:
+    """One model on one device. Build it with `load_recognizer`."""
+
+    def __init__(self, card: ModelCard, network: PhonemeCtc, device: torch.device) -> None:
+        self.card = card
+        self.vocabulary = card.vocabulary()
+        self.network = network
+        self.device = device
+
+    def emit(self, waveforms: Sequence[NDArray[np.float32]]) -> list[Emission]:
+        """One emission for each waveform `(samples,)` at the card's sample rate, in -1..1.
+
+        A waveform's emission does not depend on the others in the batch.
+        """
+        log_probs, lengths = self._forward(waveforms)
+        rows = log_probs.cpu().numpy()
+        return [Emission(row[:length]) for row, length in zip(rows, lengths.tolist(), strict=True)]
+
+    def recognize_greedily(self, waveforms: Sequence[NDArray[np.float32]]) -> list[Hypothesis]:
+        """One best-path hypothesis for each waveform, decoded on the model's device."""
+        log_probs, lengths = self._forward(waveforms)
+        return ctc_greedy(log_probs, lengths, self.vocabulary)
+
+    @torch.inference_mode()
+    def _forward(self, waveforms: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
+        return self.network.emit(
+            [torch.from_numpy(waveform).to(self.device) for waveform in waveforms]
+        )
+
+
+def load_recognizer(name: str, device: str = "cpu") -> Recognizer:
+    """Load a named model. Raises `CheckpointError` saying what is missing and what to do."""
+    card = find_model(name)
+    network = PhonemeCtc()
+    try:
+        state = load_file(card.acoustic_path)
+        network.load_state_dict({key: tensor.float() for key, tensor in state.items()})
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CheckpointError(
+            f"the weights of model {name} cannot be loaded from {card.acoustic_path}: {error}; "
+            "reinstall beamscribe"
+        ) from error
+    network.requires_grad_(False)
+    return Recognizer(card, network.eval().to(device), torch.device(device))

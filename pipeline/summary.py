@@ -1,0 +1,58 @@
+"""What a finished run says of itself on stdout: each recording with its text, then totals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fsspec
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.markup import escape
+
+from transforms.records import FAILED, OK
+
+RECORDINGS_SHOWN = 50
+
+
+def print_summary(output: str, commit: dict[str, Any]) -> None:
+    """Print the first recordings of a run and its totals. `commit` is the run's own file."""
+    console = Console(soft_wrap=True, highlight=False)
+    rows = _ledger(output, commit)
+    for row in rows[:RECORDINGS_SHOWN]:
+        console.print(_line(row))
+    if len(rows) > RECORDINGS_SHOWN:
+        console.print(f"... and {len(rows) - RECORDINGS_SHOWN} more in the ledger")
+    totals, wall_s = commit["totals"], commit["wall_s"]
+    counts = ", ".join(
+        f"{totals[status]:.0f} {status}"
+        for status in ("ok", "silent", "partial", "failed")
+        if totals.get(status)
+    )
+    audio_s = totals["audio_s"]
+    console.print(
+        f"\n{totals['recordings']:.0f} recordings ({counts}), {totals['words']:.0f} words, "
+        f"{audio_s / 60:.1f} min of audio in {wall_s:.1f} s: RTFx {audio_s / wall_s:.0f}"
+    )
+    console.print(f"transcripts  {output}/transcripts/run={commit['run_id']}/*.parquet")
+    console.print(f"ledger       {output}/recordings/run={commit['run_id']}/*.parquet")
+    console.print(f"run          {output}/runs/{commit['run_id']}.json")
+
+
+def _line(row: dict[str, Any]) -> str:
+    name = escape(row["recording_id"])
+    if row["channel"] is not None:
+        name += f" (channel {row['channel']})"
+    if row["status"] == FAILED:
+        return f"[bold red]{name}[/]  failed: {row['error_type']}: {escape(row['error_message'])}"
+    note = "" if row["status"] == OK else f"  ({row['status']})"
+    return f"[bold]{name}[/]{note}  {escape(row['text'])}"
+
+
+def _ledger(output: str, commit: dict[str, Any]) -> list[dict[str, Any]]:
+    columns = ["recording_id", "channel", "status", "text", "error_type", "error_message"]
+    rows: list[dict[str, Any]] = []
+    for name in commit["files"]:
+        if name.startswith("recordings/"):
+            with fsspec.open(f"{output.rstrip('/')}/{name}", "rb") as file:
+                rows += pq.read_table(file, columns=columns, partitioning=None).to_pylist()
+    return sorted(rows, key=lambda row: (row["recording_id"], row["channel"] or 0))

@@ -1,0 +1,54 @@
+"""What pip needs to know; the settings of the development tools are in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="beamscribe",
+    version="0.1.0",
+    description="Offline batch transcription of speech: Apache Beam, PyTorch and CTC",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE", "NOTICE"],
+    # flashlight-text has wheels up to CPython 3.12.
+    python_requires=">=3.11,<3.13",
+    packages=find_packages(
+        include=["pipeline", "pipeline.*", "transforms", "transforms.*", "models", "models.*"]
+    ),
+    package_data={
+        "models.weights": [
+            "**/*.safetensors",
+            "**/*.json",
+            "**/*.tsv.gz",
+            "**/*.kenlm",
+            "**/LICENSE*",
+        ],
+    },
+    entry_points={"console_scripts": ["beamscribe = pipeline.cli:main"]},
+    install_requires=[
+        "apache-beam>=2.77,<2.78",
+        # torchaudio 2.11 refuses torch 2.15, which is built for another CUDA.
+        "torch>=2.11,<2.15",
+        "torchaudio>=2.11,<2.12",
+        # Its wheel holds the KenLM library; the kenlm package is not needed.
+        "flashlight-text>=0.0.7,<0.0.8",
+        "fsspec>=2026.9",
+        "jiwer>=4,<5",
+        "numpy>=2.4,<2.5",
+        "pyarrow>=25,<26",
+        "rich>=15,<16",
+        "safetensors>=0.8,<0.9",
+        "soundfile>=0.14,<0.15",
+        "soxr>=1.1,<2",
+    ],
+    extras_require={
+        "dev": [
+            "hypothesis>=6.170,<7",
+            "mypy>=2.4,<2.5",
+            "pytest>=9.2,<10",
+            "ruff>=0.17.6,<0.18",
+        ],
+    },
+)

@@ -1,0 +1,272 @@
+"""Audio files, opened through fsspec: their headers become tracks, their samples waveforms."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import apache_beam as beam
+import fsspec
+import numpy as np
+import soundfile
+from apache_beam.pvalue import TaggedOutput
+from numpy.typing import NDArray
+
+from transforms.errors import (
+    CorruptAudioError,
+    EmptyAudioError,
+    RecordingError,
+    TooShortAudioError,
+    TruncatedAudioError,
+    UnreadableAudioError,
+    UnsupportedAudioError,
+    failure_of,
+)
+from transforms.quiet import quietest_sample
+from transforms.records import EACH, MIX, Failure, Recording, Span, Track, Waveform
+from transforms.resample import grid_samples, resample
+
+LOWEST_RATE_HZ = 1_000
+HIGHEST_RATE_HZ = 768_000
+MOST_CHANNELS = 256
+RESAMPLER_CONTEXT_S = 0.05
+
+
+@dataclass(frozen=True)
+class AudioPlan:
+    """How tracks are cut into spans. `search_s` bounds the move of a span's edge to quiet."""
+
+    model_rate_hz: int
+    shortest_s: float
+    span_s: float = 300.0
+    search_s: float = 2.0
+
+
+@contextmanager
+def open_audio(uri: str) -> Iterator[tuple[soundfile.SoundFile, str]]:
+    """An open file and the fingerprint of what is stored there: size with entity tag or mtime.
+
+    Raises `UnreadableAudioError` or `EmptyAudioError`, naming the URI.
+    """
+    try:
+        filesystem, path = fsspec.core.url_to_fs(uri)
+        stat = filesystem.info(path)
+        if stat.get("type") == "directory":
+            raise UnreadableAudioError(f"{uri} is a directory, not an audio file")
+        if stat.get("size") == 0:
+            raise EmptyAudioError(f"{uri} is empty (0 bytes)")
+        with filesystem.open(path, "rb") as stored, soundfile.SoundFile(stored) as audio:
+            yield audio, _fingerprint(stat)
+    except FileNotFoundError:
+        raise UnreadableAudioError(f"{uri} does not exist") from None
+    except RecordingError:
+        raise
+    except soundfile.SoundFileError as error:
+        raise UnreadableAudioError(f"{uri} is not audio that can be read: {error}") from error
+    except (OSError, ImportError, ValueError) as error:
+        raise UnreadableAudioError(f"{uri} cannot be opened: {error}") from error
+
+
+def plan_tracks(recording: Recording, plan: AudioPlan) -> list[Track]:
+    """The tracks of a recording, from its header alone: one, or one a channel for `"each"`.
+
+    Raises a `RecordingError` saying what is wrong with the file or with what was asked of it.
+    """
+    with open_audio(recording.uri) as (audio, fingerprint):
+        rate_hz, num_channels, num_samples = audio.samplerate, audio.channels, audio.frames
+    if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
+        raise UnsupportedAudioError(
+            f"{recording.uri} claims a sample rate of {rate_hz} Hz; "
+            f"{LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz can be read"
+        )
+    if not 1 <= num_channels <= MOST_CHANNELS:
+        raise UnsupportedAudioError(f"{recording.uri} claims {num_channels} channels")
+    if num_samples <= 0:
+        raise EmptyAudioError(f"{recording.uri} holds no samples")
+
+    grid = grid_samples(rate_hz, plan.model_rate_hz)
+    start = math.floor(recording.offset_s * rate_hz / grid) * grid
+    end = num_samples
+    if recording.duration_s is not None:
+        end = min(end, round((recording.offset_s + recording.duration_s) * rate_hz))
+    if (end - start) / rate_hz < plan.shortest_s:
+        raise TooShortAudioError(
+            f"{recording.uri} lasts {num_samples / rate_hz:.3f} s and {max(0, end - start)} samples "
+            f"of it were asked for; the model needs {plan.shortest_s:.3f} s"
+        )
+    return [
+        Track(
+            recording=recording,
+            channel=channel,
+            sample_rate_hz=rate_hz,
+            num_channels=num_channels,
+            num_samples=num_samples,
+            start_sample=start,
+            end_sample=end,
+            fingerprint=fingerprint,
+            num_spans=max(1, round((end - start) / rate_hz / plan.span_s)),
+        )
+        for channel in _channels(recording, num_channels)
+    ]
+
+
+def plan_spans(track: Track, plan: AudioPlan) -> list[Span]:
+    """Spans that tile the track, their inner edges on the grid that both rates share."""
+    grid = grid_samples(track.sample_rate_hz, plan.model_rate_hz)
+    length = track.end_sample - track.start_sample
+    edges = [
+        track.start_sample + length * index // track.num_spans // grid * grid
+        for index in range(track.num_spans)
+    ]
+    edges.append(track.end_sample)
+    return [Span(track, index, edges[index], edges[index + 1]) for index in range(track.num_spans)]
+
+
+def decode_span(span: Span, plan: AudioPlan) -> tuple[Waveform, RecordingError | None]:
+    """The samples of a span at the model's rate, and why there are fewer than the header says.
+
+    Neighbouring spans find the same edge between them, so together they lose and repeat nothing;
+    resampling has context on both sides, so a seam cannot be heard. Raises a `RecordingError`
+    where nothing could be decoded.
+    """
+    track = span.track
+    rate_hz = track.sample_rate_hz
+    grid = grid_samples(rate_hz, plan.model_rate_hz)
+    reach = math.ceil(plan.search_s * rate_hz / grid) * grid
+    context = math.ceil(RESAMPLER_CONTEXT_S * rate_hz / grid) * grid
+    first = max(track.start_sample, span.start_sample - reach - context)
+    last = min(track.end_sample, span.end_sample + reach + context)
+    samples, truncated = _read_mono(track, first, last)
+
+    def edge(nominal: int) -> int:
+        around = samples[nominal - reach - first : nominal + reach - first]
+        return nominal - reach + quietest_sample(around, rate_hz, step_samples=grid)
+
+    start = span.start_sample if span.index == 0 else edge(span.start_sample)
+    end = first + len(samples)
+    if span.index + 1 < track.num_spans and not truncated:
+        end = edge(span.end_sample)
+    resampled = resample(samples, rate_hz, plan.model_rate_hz)
+    scale = plan.model_rate_hz // math.gcd(rate_hz, plan.model_rate_hz)
+    left = (start - first) // grid * scale
+    right = len(resampled)
+    if end < first + len(samples):
+        right = (end - first) // grid * scale
+    return (
+        Waveform(span, start // grid * scale, plan.model_rate_hz, resampled[left:right]),
+        truncated,
+    )
+
+
+class PlanSpans(beam.PTransform):
+    """Recordings into spans. Outputs `spans`, `tracks` and `failures`."""
+
+    def __init__(self, plan: AudioPlan) -> None:
+        super().__init__()
+        self.plan = plan
+
+    def expand(self, recordings: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
+        return recordings | beam.ParDo(_PlanSpans(self.plan)).with_outputs(
+            "tracks", "failures", main="spans"
+        )
+
+
+class _PlanSpans(beam.DoFn):
+    def __init__(self, plan: AudioPlan) -> None:
+        self.plan = plan
+
+    def process(self, recording: Recording) -> Iterator[Span | TaggedOutput]:
+        try:
+            tracks = plan_tracks(recording, self.plan)
+        except RecordingError as error:
+            yield TaggedOutput("failures", failure_of(error, recording, None, "plan"))
+            return
+        for track in tracks:
+            yield TaggedOutput("tracks", track)
+            yield from plan_spans(track, self.plan)
+
+
+class DecodeSpans(beam.PTransform):
+    """Spans into waveforms at the model's rate. Outputs `waveforms` and `failures`."""
+
+    def __init__(self, plan: AudioPlan) -> None:
+        super().__init__()
+        self.plan = plan
+
+    def expand(self, spans: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
+        return spans | beam.ParDo(_DecodeSpans(self.plan)).with_outputs(
+            "failures", main="waveforms"
+        )
+
+
+class _DecodeSpans(beam.DoFn):
+    def __init__(self, plan: AudioPlan) -> None:
+        self.plan = plan
+
+    def process(self, span: Span) -> Iterator[Waveform | TaggedOutput]:
+        try:
+            waveform, error = decode_span(span, self.plan)
+        except RecordingError as unreadable:
+            yield TaggedOutput("failures", _span_failure(unreadable, span))
+            return
+        yield waveform
+        if error is not None:
+            yield TaggedOutput("failures", _span_failure(error, span))
+
+
+def _span_failure(error: RecordingError, span: Span) -> Failure:
+    return failure_of(error, span.track.recording, span.track.channel, "decode")
+
+
+def _channels(recording: Recording, num_channels: int) -> list[int | None]:
+    match recording.channel:
+        case str(word) if word == MIX:
+            return [None]
+        case str(word) if word == EACH:
+            return list(range(num_channels))
+        case int(number) if 0 <= number < num_channels:
+            return [number]
+        case other:
+            raise UnsupportedAudioError(
+                f"{recording.uri} has {num_channels} channel(s), numbered from 0; "
+                f"{other!r} is none of them"
+            )
+
+
+def _read_mono(
+    track: Track, first: int, last: int
+) -> tuple[NDArray[np.float32], TruncatedAudioError | None]:
+    uri = track.recording.uri
+    error: TruncatedAudioError | None = None
+    with open_audio(uri) as (audio, fingerprint):
+        if fingerprint != track.fingerprint:
+            raise UnreadableAudioError(f"{uri} changed while it was being transcribed")
+        if first:
+            audio.seek(first)
+        frames = audio.read(last - first, dtype="float32", always_2d=True)
+    if len(frames) < last - first:
+        broken_s = (first + len(frames)) / track.sample_rate_hz
+        error = TruncatedAudioError(
+            f"{uri} breaks off at {broken_s:.3f} s of {track.duration_s:.3f} s"
+        )
+        if len(frames) == 0:
+            raise error
+    samples = frames.mean(axis=1) if track.channel is None else frames[:, track.channel]
+    if not np.isfinite(samples).all():
+        raise CorruptAudioError(f"{uri} holds samples that are not finite numbers")
+    return np.ascontiguousarray(samples), error
+
+
+def _fingerprint(stat: dict[str, object]) -> str:
+    version = next(
+        (
+            stat[name]
+            for name in ("ETag", "etag", "md5Hash", "mtime", "LastModified")
+            if name in stat
+        ),
+        None,
+    )
+    return hashlib.sha256(f"{stat.get('size')} {version}".encode()).hexdigest()[:32]

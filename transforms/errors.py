@@ -1,0 +1,70 @@
+"""Errors by fault.
+
+RecordingError (ValueError)          the data's: becomes a ledger row
+├── UnreadableAudioError (OSError)   missing, forbidden, or no audio that can be read
+├── UnsupportedAudioError            a rate or channel that makes no sense here
+├── EmptyAudioError                  a header and no samples
+├── TooShortAudioError               less than the model can hear
+├── TruncatedAudioError              ends before its header says
+├── CorruptAudioError                samples that are not finite numbers
+├── UnreliableEmissionError          the model answered with something not finite
+└── ManifestLineError                a line of a manifest that says nothing usable
+
+ManifestError (ValueError)           the job's: a manifest that cannot be used at all
+OutputError (OSError)                the job's: the output cannot be written
+"""
+
+from __future__ import annotations
+
+from transforms.records import Failure, Recording
+
+
+class RecordingError(ValueError):
+    """One recording cannot be transcribed; the others can."""
+
+
+class UnreadableAudioError(RecordingError, OSError):
+    """The file is missing, forbidden, or not audio."""
+
+
+class UnsupportedAudioError(RecordingError):
+    """The file is audio of a kind that cannot be handled."""
+
+
+class EmptyAudioError(RecordingError):
+    """The file holds no samples."""
+
+
+class TooShortAudioError(RecordingError):
+    """The file, or the stretch that was asked for, is shorter than the model can hear."""
+
+
+class TruncatedAudioError(RecordingError):
+    """The file ends before its header says."""
+
+
+class CorruptAudioError(RecordingError):
+    """The file holds samples that are not finite numbers."""
+
+
+class UnreliableEmissionError(RecordingError):
+    """The model's output for this audio is not finite."""
+
+
+class ManifestLineError(RecordingError):
+    """A manifest's line cannot be parsed or lacks what it needs."""
+
+
+class ManifestError(ValueError):
+    """A manifest cannot be used at all."""
+
+
+class OutputError(OSError):
+    """The output cannot be written."""
+
+
+def failure_of(
+    error: RecordingError, recording: Recording, channel: int | None, stage: str
+) -> Failure:
+    """The one way from a caught error to the ledger."""
+    return Failure(recording, channel, stage, type(error).__name__, str(error))

@@ -1,0 +1,110 @@
+"""Transcripts, outcomes and failures joined into one ledger entry a track."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import apache_beam as beam
+
+from transforms.records import (
+    FAILED,
+    OK,
+    PARTIAL,
+    SILENT,
+    Failure,
+    LedgerEntry,
+    RecordingKey,
+    SpanOutcome,
+    Track,
+    Transcript,
+)
+
+LOST = "IncompleteError"
+
+
+def join_track(
+    track: Track | None,
+    outcomes: Iterable[SpanOutcome],
+    transcripts: Iterable[Transcript],
+    failures: Iterable[Failure],
+) -> LedgerEntry:
+    """The entry of one track, its transcripts in order of time.
+
+    What was planned is held against what came: a span or segment that neither was transcribed nor
+    failed is a failure of its own, never silence. Raises `ValueError` where there is neither a
+    track nor a failure.
+    """
+    spans = {outcome.span_index: outcome for outcome in outcomes}
+    ordered = tuple(sorted(transcripts, key=lambda transcript: transcript.order))
+    faults = sorted(failures, key=lambda failure: (failure.stage, failure.message))
+    if track is None:
+        if not faults:
+            raise ValueError("a ledger entry needs a track or a failure")
+        return fail_recording(faults[0])
+
+    if not faults:
+        segments = sum(outcome.num_segments for outcome in spans.values())
+        if len(spans) != track.num_spans or len(ordered) != segments:
+            faults.append(
+                Failure(
+                    track.recording,
+                    track.channel,
+                    "join",
+                    LOST,
+                    f"{track.recording.uri}: {len(spans)} of {track.num_spans} spans and "
+                    f"{len(ordered)} of {segments} segments arrived",
+                )
+            )
+    spoken = any(transcript.words for transcript in ordered)
+    status = (PARTIAL if ordered else FAILED) if faults else OK if spoken else SILENT
+    return LedgerEntry(
+        recording=track.recording,
+        track=track,
+        channel=track.channel,
+        status=status,
+        transcripts=ordered,
+        sound_s=sum(outcome.sound_s for outcome in spans.values()),
+        failure=faults[0] if faults else None,
+    )
+
+
+def fail_recording(failure: Failure) -> LedgerEntry:
+    """The entry of a recording of which nothing but a failure is known."""
+    return LedgerEntry(failure.recording, None, failure.channel, FAILED, (), 0.0, failure)
+
+
+class JoinTranscripts(beam.PTransform):
+    """A mapping of the four keyed collections into ledger entries."""
+
+    def expand(self, parts: Mapping[str, beam.PCollection]) -> beam.PCollection:
+        return (
+            {
+                "tracks": parts["tracks"] | "Key tracks" >> beam.Map(_key_track),
+                "outcomes": parts["outcomes"],
+                "transcripts": parts["transcripts"],
+                "failures": parts["failures"] | "Key failures" >> beam.Map(_key_failure),
+            }
+            | beam.CoGroupByKey()
+            | "Join" >> beam.FlatMap(_join)
+        )
+
+
+def _key_track(track: Track) -> tuple[RecordingKey, Track]:
+    return track.key, track
+
+
+def _key_failure(failure: Failure) -> tuple[RecordingKey, Failure]:
+    return failure.key, failure
+
+
+def _join(
+    element: tuple[RecordingKey, Mapping[str, Iterable[object]]],
+) -> Iterator[LedgerEntry]:
+    parts = element[1]
+    tracks: list[Track] = list(parts["tracks"])  # type: ignore[arg-type]
+    yield join_track(
+        tracks[0] if tracks else None,
+        parts["outcomes"],  # type: ignore[arg-type]
+        parts["transcripts"],  # type: ignore[arg-type]
+        parts["failures"],  # type: ignore[arg-type]
+    )

@@ -1,0 +1,174 @@
+"""What to transcribe: JSON-lines manifests, audio files and directories of them.
+
+A line that cannot be used is a failure with its file and line number; it stops nothing.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import fsspec
+
+from transforms.errors import ManifestError, ManifestLineError, failure_of
+from transforms.records import EACH, MIX, Failure, Recording
+
+AUDIO_SUFFIXES = (
+    [".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".sph", ".caf", ".w64", ".rf64"]
+)
+MANIFEST_SUFFIXES = (".jsonl", ".json", ".ndjson", ".jsonl.gz", ".json.gz", ".ndjson.gz")
+URI_FIELDS = ("audio_filepath", "audio_uri", "uri", "path")
+ID_FIELDS = ("id", "recording_id", "utt_id")
+LANGUAGE_FIELDS = ("language", "lang")
+KNOWN_FIELDS = {
+    *URI_FIELDS,
+    *ID_FIELDS,
+    *LANGUAGE_FIELDS,
+    "offset",
+    "duration",
+    "channel",
+    "text",
+}
+
+
+def read_sources(sources: Iterable[str]) -> list[Recording | Failure]:
+    """Everything that `sources` name, in order.
+
+    Raises `ManifestError` where a source does not exist or holds nothing, or where an id stands
+    twice (both places are named).
+    """
+    found: list[Recording | Failure] = []
+    places: dict[str, str] = {}
+    for source in sources:
+        before = len(found)
+        for place, item in _read_source(source):
+            if isinstance(item, Recording):
+                if item.id in places:
+                    raise ManifestError(
+                        f"the id {item.id!r} stands twice: {places[item.id]} and {place}; "
+                        "give each recording an `id` of its own"
+                    )
+                places[item.id] = place
+            found.append(item)
+        if len(found) == before:
+            raise ManifestError(f"{source} names no recordings")
+    return found
+
+
+def parse_line(line: str, place: str, folder: str) -> Recording | Failure:
+    """One line of a JSON-lines manifest; relative paths are relative to `folder`."""
+    try:
+        return _parse_fields(_load_object(line, place), place, folder)
+    except ManifestLineError as error:
+        return failure_of(error, Recording(id=place, uri=""), None, "manifest")
+
+
+def _read_source(source: str) -> Iterator[tuple[str, Recording | Failure]]:
+    try:
+        filesystem, path = fsspec.core.url_to_fs(source)
+        if filesystem.isdir(path):
+            yield from _read_directory(source, filesystem, path)
+        elif not filesystem.exists(path):
+            raise ManifestError(
+                f"{source} does not exist; name a manifest, an audio file or a directory"
+            )
+        elif path.lower().endswith(MANIFEST_SUFFIXES):
+            yield from _read_json_lines(source, filesystem, path)
+        elif path.lower().endswith(tuple(AUDIO_SUFFIXES)):
+            yield source, Recording(id=source, uri=source)
+        else:
+            raise ManifestError(
+                f"{source} is neither a JSON-lines manifest ({', '.join(MANIFEST_SUFFIXES)}) "
+                f"nor a known kind of audio file ({', '.join(AUDIO_SUFFIXES)})"
+            )
+    except (OSError, ImportError) as error:
+        raise ManifestError(f"{source} cannot be read: {error}") from error
+
+
+def _read_directory(
+    source: str, filesystem: fsspec.AbstractFileSystem, path: str
+) -> Iterator[tuple[str, Recording | Failure]]:
+    base = source.rstrip("/")
+    for name in sorted(filesystem.find(path)):
+        if name.lower().endswith(tuple(AUDIO_SUFFIXES)):
+            relative = os.path.relpath(name, path)
+            yield f"{base}/{relative}", Recording(id=relative, uri=f"{base}/{relative}")
+
+
+def _read_json_lines(
+    source: str, filesystem: fsspec.AbstractFileSystem, path: str
+) -> Iterator[tuple[str, Recording | Failure]]:
+    folder = source.rpartition("/")[0] or "."
+    with filesystem.open(path, "rb") as stored:
+        lines = gzip.open(stored) if path.lower().endswith(".gz") else stored
+        for number, raw in enumerate(lines, start=1):
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8", errors="replace").strip()
+            if line:
+                place = f"{source}:{number}"
+                yield place, parse_line(line, place, folder)
+
+
+def _load_object(line: str, place: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ManifestLineError(f"{place} is not JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise ManifestLineError(f"{place} is not a JSON object")
+    return fields
+
+
+def _parse_fields(fields: dict[str, Any], place: str, folder: str) -> Recording:
+    written = _first(fields, URI_FIELDS)
+    if not isinstance(written, str) or not written:
+        raise ManifestLineError(f"{place} names no audio; it needs `audio_filepath`")
+    identity = _first(fields, ID_FIELDS)
+    language = _first(fields, LANGUAGE_FIELDS)
+    reference = fields.get("text")
+    return Recording(
+        id=written if identity is None else str(identity),
+        uri=_resolve(written, folder),
+        channel=_channel(fields.get("channel"), place),
+        offset_s=_seconds(fields.get("offset"), "offset", place) or 0.0,
+        duration_s=_seconds(fields.get("duration"), "duration", place),
+        language=None if language is None else str(language),
+        reference=None if reference is None else str(reference),
+        metadata=tuple(
+            (str(name), value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+            for name, value in fields.items()
+            if name not in KNOWN_FIELDS and value is not None
+        ),
+    )
+
+
+def _first(fields: dict[str, Any], names: tuple[str, ...]) -> Any:
+    return next((fields[name] for name in names if fields.get(name) is not None), None)
+
+
+def _resolve(written: str, folder: str) -> str:
+    if "://" in written or os.path.isabs(written):
+        return written
+    return f"{folder}/{written}"
+
+
+def _seconds(value: Any, name: str, place: str) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+        raise ManifestLineError(f"{place}: `{name}` is {value!r}, not a number of seconds")
+    return float(value)
+
+
+def _channel(value: Any, place: str) -> str | int:
+    if value is None:
+        return MIX
+    if value in (MIX, EACH):
+        return str(value)
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ManifestLineError(f"{place}: `channel` is {value!r}, not `mix`, `each` or a number")

@@ -1,0 +1,32 @@
+"""Where audio is quiet: the places to cut it, and the stretches that hold nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+PAUSE_S = 0.2
+SILENCE_PEAK = 10 ** (-70 / 20)
+
+
+def quietest_sample(samples: NDArray[np.float32], rate_hz: int, step_samples: int = 1) -> int:
+    """The middle of the quietest `PAUSE_S` in `samples`, a multiple of `step_samples`.
+
+    Of equally quiet places the one nearest to the middle; the middle itself where `samples` are
+    shorter than a pause. It depends on nothing but `samples`, so whoever reads them finds it.
+    """
+    half = round(PAUSE_S * rate_hz / 2)
+    middle = len(samples) // 2
+    step = max(step_samples, rate_hz // 1000 // step_samples * step_samples)
+    candidates = np.arange(-(-half // step) * step, len(samples) - half + 1, step)
+    if len(candidates) == 0:
+        return middle // step_samples * step_samples
+    energy = np.concatenate(([0.0], np.cumsum(np.square(samples, dtype=np.float64))))
+    around = energy[candidates + half] - energy[candidates - half]
+    quietest = candidates[around == around.min()]
+    return int(quietest[np.abs(quietest - middle).argmin()])
+
+
+def is_silent(samples: NDArray[np.float32]) -> bool:
+    """Whether nothing rises above -70 dB of full scale."""
+    return len(samples) == 0 or float(np.abs(samples).max()) < SILENCE_PEAK

@@ -1,0 +1,164 @@
+"""The nouns that travel between stages.
+
+Positions are integer samples; a `_s` time is such a position divided once by its rate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NewType
+
+import numpy as np
+from numpy.typing import NDArray
+
+MIX = "mix"
+EACH = "each"
+
+RecordingKey = NewType("RecordingKey", tuple[str, int])
+"""Recording id and channel, -1 where channels are mixed: what a ledger row stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One row of a manifest: what the user asks for.
+
+    `channel` is `"mix"`, `"each"` or a channel's number; `offset_s` and `duration_s` limit the
+    work to a stretch. `metadata` are the manifest's other fields, as strings.
+    """
+
+    id: str
+    uri: str
+    channel: str | int = MIX
+    offset_s: float = 0.0
+    duration_s: float | None = None
+    language: str | None = None
+    reference: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One channel, or the mix (`channel` None), of an audio file that could be opened.
+
+    `start_sample` and `end_sample` bound the asked stretch at the file's own rate.
+    """
+
+    recording: Recording
+    channel: int | None
+    sample_rate_hz: int
+    num_channels: int
+    num_samples: int
+    start_sample: int
+    end_sample: int
+    fingerprint: str
+    num_spans: int
+
+    @property
+    def key(self) -> RecordingKey:
+        return RecordingKey((self.recording.id, -1 if self.channel is None else self.channel))
+
+    @property
+    def duration_s(self) -> float:
+        return self.num_samples / self.sample_rate_hz
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a track that one worker decodes: `[start_sample, end_sample)` nominally.
+
+    The true edges lie at the quietest point near the nominal ones, where both neighbours find it.
+    """
+
+    track: Track
+    index: int
+    start_sample: int
+    end_sample: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Waveform:
+    """A decoded span at the model's rate: float32 mono, beginning `start_samples` into the file."""
+
+    span: Span
+    start_samples: int
+    sample_rate_hz: int
+    samples: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segment:
+    """What the model hears at once. `start_samples` counts from the start of the file."""
+
+    span: Span
+    index: int
+    start_samples: int
+    sample_rate_hz: int
+    samples: NDArray[np.float32]
+    closes_track: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SpanOutcome:
+    """How many segments a span was cut into, and how many samples of it were sound."""
+
+    span_index: int
+    num_segments: int
+    sound_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimedWord:
+    """A word in seconds from the start of the file; `confidence` in 0..1."""
+
+    text: str
+    start_s: float
+    end_s: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The words of one segment. `order` sorts the segments of a track by span and place."""
+
+    order: tuple[int, int]
+    start_s: float
+    end_s: float
+    words: tuple[TimedWord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a recording, or a part of it, has no transcript; becomes part of its ledger row.
+
+    `channel` is None where the fault came before channels were told apart.
+    """
+
+    recording: Recording
+    channel: int | None
+    stage: str
+    error_type: str
+    message: str
+
+    @property
+    def key(self) -> RecordingKey:
+        return RecordingKey((self.recording.id, -1 if self.channel is None else self.channel))
+
+
+Batch = tuple[Segment, ...]
+"""Segments that are recognised together, longest first."""
+
+
+OK, SILENT, PARTIAL, FAILED = "ok", "silent", "partial", "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What became of one track (or of a recording that never became one)."""
+
+    recording: Recording
+    track: Track | None
+    channel: int | None
+    status: str
+    transcripts: tuple[Transcript, ...]
+    sound_s: float
+    failure: Failure | None

@@ -1,0 +1,158 @@
+"""The columns of the two Parquet tables, and ledger entries as their rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from transforms.records import LedgerEntry, Transcript
+
+SCHEMA_VERSION = 1
+
+TRANSCRIPTS = pa.schema(
+    [
+        ("recording_id", pa.string()),
+        ("audio_uri", pa.string()),
+        ("channel", pa.int32()),
+        ("segment_index", pa.int32()),
+        ("start", pa.float64()),
+        ("end", pa.float64()),
+        ("text", pa.string()),
+        ("confidence", pa.float32()),
+        ("language", pa.string()),
+        (
+            "words",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("word", pa.string()),
+                        ("start", pa.float64()),
+                        ("end", pa.float64()),
+                        ("confidence", pa.float32()),
+                    ]
+                )
+            ),
+        ),
+        ("alternatives", pa.list_(pa.struct([("text", pa.string()), ("score", pa.float32())]))),
+        ("model", pa.string()),
+        ("run_id", pa.string()),
+        ("metadata", pa.map_(pa.string(), pa.string())),
+    ]
+)
+
+RECORDINGS = pa.schema(
+    [
+        ("recording_id", pa.string()),
+        ("audio_uri", pa.string()),
+        ("channel", pa.int32()),
+        ("status", pa.string()),
+        ("error_type", pa.string()),
+        ("error_message", pa.string()),
+        ("error_stage", pa.string()),
+        ("duration", pa.float64()),
+        ("sample_rate", pa.int32()),
+        ("num_channels", pa.int32()),
+        ("speech_duration", pa.float64()),
+        ("num_segments", pa.int32()),
+        ("num_words", pa.int32()),
+        ("text", pa.string()),
+        ("confidence", pa.float32()),
+        ("language", pa.string()),
+        ("model", pa.string()),
+        ("reference", pa.string()),
+        ("audio_fingerprint", pa.string()),
+        ("model_fingerprint", pa.string()),
+        ("config_fingerprint", pa.string()),
+        ("finished_at", pa.timestamp("us", tz="UTC")),
+        ("run_id", pa.string()),
+        ("metadata", pa.map_(pa.string(), pa.string())),
+    ]
+)
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunStamp:
+    """What every row of a run says of the run."""
+
+    run_id: str
+    model: str
+    language: str
+    model_fingerprint: str
+    config_fingerprint: str
+
+
+def transcript_rows(entry: LedgerEntry, stamp: RunStamp) -> list[Row]:
+    """One row a segment, in order of time; `TRANSCRIPTS` names the columns."""
+    return [
+        {
+            "recording_id": entry.recording.id,
+            "audio_uri": entry.recording.uri,
+            "channel": entry.channel,
+            "segment_index": index,
+            "start": transcript.start_s,
+            "end": transcript.end_s,
+            "text": _text([transcript]),
+            "confidence": _confidence([transcript]),
+            "language": entry.recording.language or stamp.language,
+            "words": [
+                {
+                    "word": word.text,
+                    "start": word.start_s,
+                    "end": word.end_s,
+                    "confidence": word.confidence,
+                }
+                for word in transcript.words
+            ],
+            "alternatives": None,
+            "model": stamp.model,
+            "run_id": stamp.run_id,
+            "metadata": list(entry.recording.metadata),
+        }
+        for index, transcript in enumerate(entry.transcripts)
+    ]
+
+
+def ledger_row(entry: LedgerEntry, stamp: RunStamp, finished_at: datetime) -> Row:
+    """The row of one track; `RECORDINGS` names the columns."""
+    track, failure = entry.track, entry.failure
+    return {
+        "recording_id": entry.recording.id,
+        "audio_uri": entry.recording.uri,
+        "channel": entry.channel,
+        "status": entry.status,
+        "error_type": failure.error_type if failure else None,
+        "error_message": failure.message if failure else None,
+        "error_stage": failure.stage if failure else None,
+        "duration": track.duration_s if track else None,
+        "sample_rate": track.sample_rate_hz if track else None,
+        "num_channels": track.num_channels if track else None,
+        "speech_duration": entry.sound_s if track else None,
+        "num_segments": len(entry.transcripts),
+        "num_words": sum(len(transcript.words) for transcript in entry.transcripts),
+        "text": _text(entry.transcripts),
+        "confidence": _confidence(entry.transcripts),
+        "language": entry.recording.language or stamp.language,
+        "model": stamp.model,
+        "reference": entry.recording.reference,
+        "audio_fingerprint": track.fingerprint if track else None,
+        "model_fingerprint": stamp.model_fingerprint,
+        "config_fingerprint": stamp.config_fingerprint,
+        "finished_at": finished_at,
+        "run_id": stamp.run_id,
+        "metadata": list(entry.recording.metadata),
+    }
+
+
+def _text(transcripts: list[Transcript] | tuple[Transcript, ...]) -> str:
+    return " ".join(word.text for transcript in transcripts for word in transcript.words)
+
+
+def _confidence(transcripts: list[Transcript] | tuple[Transcript, ...]) -> float | None:
+    """The mean over words; null where there are none."""
+    words = [word.confidence for transcript in transcripts for word in transcript.words]
+    return sum(words) / len(words) if words else None
