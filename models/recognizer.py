@@ -38,7 +38,8 @@ class Recognizer:
     def emit(self, waveforms: Sequence[NDArray[np.float32]]) -> list[Emission]:
         """One emission for each waveform `(samples,)` at the card's sample rate, in -1..1.
 
-        A waveform's emission does not depend on the others in the batch.
+        A waveform's emission does not depend on the others in the batch; one of fewer than the
+        card's `shortest_samples` has no frames.
         """
         log_probs, lengths = self._forward(waveforms)
         rows = log_probs.cpu().numpy()
@@ -51,9 +52,16 @@ class Recognizer:
 
     @torch.inference_mode()
     def _forward(self, waveforms: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
-        return self.network.emit(
-            [torch.from_numpy(waveform).to(self.device) for waveform in waveforms]
+        shortest = self.card.shortest_samples
+        silence = np.zeros(shortest, dtype=np.float32)
+        log_probs, lengths = self.network.emit(
+            [
+                torch.from_numpy(waveform if len(waveform) >= shortest else silence).to(self.device)
+                for waveform in waveforms
+            ]
         )
+        heard = torch.tensor([len(waveform) >= shortest for waveform in waveforms])
+        return log_probs, lengths * heard.to(lengths.device)
 
 
 def load_recognizer(name: str, device: str = "cpu") -> Recognizer:

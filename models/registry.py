@@ -15,7 +15,11 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a user needs to know of a model before naming it; paths are on this machine."""
+    """What a user needs to know of a model before naming it.
+
+    `frame_samples` lie between the centres of two emission frames; a waveform of fewer than
+    `shortest_samples` has no emission. Paths are on this machine.
+    """
 
     name: str
     language: str
@@ -23,6 +27,7 @@ class ModelCard:
     description: str
     sample_rate_hz: int
     frame_samples: int
+    shortest_samples: int
     folder: Path
 
     @property
@@ -68,6 +73,7 @@ CARDS = {
             description="English phonemes, 2.4 M parameters, with a trigram; ships with beamscribe",
             sample_rate_hz=16_000,
             frame_samples=320,
+            shortest_samples=400,
             folder=WEIGHTS / "en_phoneme_ctc",
         ),
     )

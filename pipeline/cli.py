@@ -11,7 +11,9 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from models.errors import ModelError
 from pipeline.errors import ConfigurationError
+from transforms.errors import OutputError
 
 DONE, JOB_FAILED, MISUSED, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -36,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         print(f"beamscribe: {error}", file=sys.stderr)
         return MISUSED
+    except (ModelError, OutputError) as error:
+        print(f"beamscribe: the job failed: {error}", file=sys.stderr)
+        return JOB_FAILED
     except KeyboardInterrupt:
         print("beamscribe: interrupted; committed runs are kept", file=sys.stderr)
         return INTERRUPTED

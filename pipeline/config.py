@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -19,7 +20,6 @@ from transforms.schema import SCHEMA_VERSION
 from transforms.segment import Segmentation
 
 DECODERS = ("beam", "greedy")
-SHORTEST_S = 0.025
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,8 @@ class TranscriptionConfig:
                 f"--batch-seconds is {self.batch_s:g}; it must hold one segment of "
                 f"{self.segment_s:g} s"
             )
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
+            raise ConfigurationError(f"--device is {self.device!r}; choose cpu, cuda or cuda:N")
         if self.workers < 1:
             raise ConfigurationError(f"--num-workers is {self.workers}; it must be at least 1")
 
@@ -66,7 +68,11 @@ class TranscriptionConfig:
 
     @property
     def audio_plan(self) -> AudioPlan:
-        return AudioPlan(model_rate_hz=self.card.sample_rate_hz, shortest_s=SHORTEST_S)
+        return AudioPlan(
+            language=self.card.language,
+            model_rate_hz=self.card.sample_rate_hz,
+            shortest_s=self.card.shortest_samples / self.card.sample_rate_hz,
+        )
 
     @property
     def segmentation(self) -> Segmentation:

@@ -1,4 +1,4 @@
-"""A progress bar on stderr while a job runs in this process; nothing where stderr is no terminal."""
+"""A progress bar on stderr while a job runs in this process; none where stderr is no terminal."""
 
 from __future__ import annotations
 

@@ -52,6 +52,8 @@ def transcribe(
     Raises `ConfigurationError` before anything is started, and whatever stops the job later.
     """
     options = beam_options(beam_flags)
+    if config.device.startswith("cuda") and _is_local(options) and not torch.cuda.is_available():
+        raise ConfigurationError(f"--device is {config.device}, but there is no CUDA device here")
     try:
         output = _output(config)
         items = read_sources(config.sources)
@@ -108,6 +110,10 @@ def beam_options(flags: Sequence[str]) -> PipelineOptions:
     elif "dask" in standard.runner.lower():
         raise ConfigurationError("the Dask runner loses rows; choose another --runner")
     return options
+
+
+def _is_local(options: PipelineOptions) -> bool:
+    return bool(options.view_as(StandardOptions).runner == LOCAL_RUNNER)
 
 
 def _unknown_flags(flags: Sequence[str]) -> list[str]:

@@ -23,6 +23,7 @@ from transforms.errors import (
     TruncatedAudioError,
     UnreadableAudioError,
     UnsupportedAudioError,
+    UnsupportedLanguageError,
     failure_of,
 )
 from transforms.quiet import quietest_sample
@@ -33,12 +34,18 @@ LOWEST_RATE_HZ = 1_000
 HIGHEST_RATE_HZ = 768_000
 MOST_CHANNELS = 256
 RESAMPLER_CONTEXT_S = 0.05
+BLOCK_SAMPLES = 4096
 
 
 @dataclass(frozen=True)
 class AudioPlan:
-    """How tracks are cut into spans. `search_s` bounds the move of a span's edge to quiet."""
+    """What the model can hear, and how tracks are cut into spans.
 
+    `language` is the model's, as a primary subtag of BCP 47. `search_s` bounds the move of a span's
+    edge to quiet.
+    """
+
+    language: str
     model_rate_hz: int
     shortest_s: float
     span_s: float = 300.0
@@ -75,6 +82,11 @@ def plan_tracks(recording: Recording, plan: AudioPlan) -> list[Track]:
 
     Raises a `RecordingError` saying what is wrong with the file or with what was asked of it.
     """
+    language = recording.language
+    if language is not None and language.replace("_", "-").split("-")[0].lower() != plan.language:
+        raise UnsupportedLanguageError(
+            f"{recording.uri} is in language {language!r}; the model hears {plan.language!r}"
+        )
     with open_audio(recording.uri) as (audio, fingerprint):
         rate_hz, num_channels, num_samples = audio.samplerate, audio.channels, audio.frames
     if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
@@ -94,8 +106,9 @@ def plan_tracks(recording: Recording, plan: AudioPlan) -> list[Track]:
         end = min(end, round((recording.offset_s + recording.duration_s) * rate_hz))
     if (end - start) / rate_hz < plan.shortest_s:
         raise TooShortAudioError(
-            f"{recording.uri} lasts {num_samples / rate_hz:.3f} s and {max(0, end - start)} samples "
-            f"of it were asked for; the model needs {plan.shortest_s:.3f} s"
+            f"{recording.uri} lasts {num_samples / rate_hz:.3f} s, of which "
+            f"{max(0, end - start) / rate_hz:.3f} s were asked for; "
+            f"the model needs {plan.shortest_s:.3f} s"
         )
     return [
         Track(
@@ -147,7 +160,8 @@ def decode_span(span: Span, plan: AudioPlan) -> tuple[Waveform, RecordingError |
 
     start = span.start_sample if span.index == 0 else edge(span.start_sample)
     end = first + len(samples)
-    if span.index + 1 < track.num_spans and not truncated:
+    # The next span reads the same samples up to the break, and so finds the same edge before it.
+    if span.index + 1 < track.num_spans and end > span.end_sample - reach:
         end = edge(span.end_sample)
     resampled = resample(samples, rate_hz, plan.model_rate_hz)
     scale = plan.model_rate_hz // math.gcd(rate_hz, plan.model_rate_hz)
@@ -244,9 +258,7 @@ def _read_mono(
     with open_audio(uri) as (audio, fingerprint):
         if fingerprint != track.fingerprint:
             raise UnreadableAudioError(f"{uri} changed while it was being transcribed")
-        if first:
-            audio.seek(first)
-        frames = audio.read(last - first, dtype="float32", always_2d=True)
+        frames = _read_frames(audio, first, last)
     if len(frames) < last - first:
         broken_s = (first + len(frames)) / track.sample_rate_hz
         error = TruncatedAudioError(
@@ -258,6 +270,28 @@ def _read_mono(
     if not np.isfinite(samples).all():
         raise CorruptAudioError(f"{uri} holds samples that are not finite numbers")
     return np.ascontiguousarray(samples), error
+
+
+def _read_frames(audio: soundfile.SoundFile, first: int, last: int) -> NDArray[np.float32]:
+    """`(frames, channels)`; fewer than asked for where the file breaks off.
+
+    Some decoders raise at the break and withhold what came before, hence the blocks. They end at
+    the same places of the file whoever reads, so that all see the same break.
+    """
+    frames = np.empty((last - first, audio.channels), dtype=np.float32)
+    position = first
+    try:
+        if first:
+            audio.seek(first)
+        while position < last:
+            end = min(last, (position // BLOCK_SAMPLES + 1) * BLOCK_SAMPLES)
+            block = audio.read(out=frames[position - first : end - first])
+            position += len(block)
+            if position < end:
+                break
+    except soundfile.SoundFileError:
+        pass
+    return frames[: position - first]
 
 
 def _fingerprint(stat: dict[str, object]) -> str:

@@ -3,6 +3,7 @@
 RecordingError (ValueError)          the data's: becomes a ledger row
 ├── UnreadableAudioError (OSError)   missing, forbidden, or no audio that can be read
 ├── UnsupportedAudioError            a rate or channel that makes no sense here
+├── UnsupportedLanguageError         not what the model hears
 ├── EmptyAudioError                  a header and no samples
 ├── TooShortAudioError               less than the model can hear
 ├── TruncatedAudioError              ends before its header says
@@ -29,6 +30,10 @@ class UnreadableAudioError(RecordingError, OSError):
 
 class UnsupportedAudioError(RecordingError):
     """The file is audio of a kind that cannot be handled."""
+
+
+class UnsupportedLanguageError(RecordingError):
+    """The manifest names a language that no model of the job hears."""
 
 
 class EmptyAudioError(RecordingError):

@@ -43,8 +43,13 @@ def join_track(
         return fail_recording(faults[0])
 
     if not faults:
-        segments = sum(outcome.num_segments for outcome in spans.values())
-        if len(spans) != track.num_spans or len(ordered) != segments:
+        planned = [
+            (index, segment)
+            for index in sorted(spans)
+            for segment in range(spans[index].num_segments)
+        ]
+        arrived = [transcript.order for transcript in ordered]
+        if len(spans) != track.num_spans or arrived != planned:
             faults.append(
                 Failure(
                     track.recording,
@@ -52,7 +57,8 @@ def join_track(
                     "join",
                     LOST,
                     f"{track.recording.uri}: {len(spans)} of {track.num_spans} spans and "
-                    f"{len(ordered)} of {segments} segments arrived",
+                    f"{len(set(arrived).intersection(planned))} of {len(planned)} segments "
+                    "arrived",
                 )
             )
     spoken = any(transcript.words for transcript in ordered)

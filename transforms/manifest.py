@@ -17,7 +17,8 @@ from transforms.errors import ManifestError, ManifestLineError, failure_of
 from transforms.records import EACH, MIX, Failure, Recording
 
 AUDIO_SUFFIXES = (
-    [".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".sph", ".caf", ".w64", ".rf64"]
+    *(".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
+    *(".aif", ".aiff", ".aifc", ".au", ".snd", ".sph", ".caf"),
 )
 MANIFEST_SUFFIXES = (".jsonl", ".json", ".ndjson", ".jsonl.gz", ".json.gz", ".ndjson.gz")
 URI_FIELDS = ("audio_filepath", "audio_uri", "uri", "path")
@@ -77,14 +78,16 @@ def _read_source(source: str) -> Iterator[tuple[str, Recording | Failure]]:
             )
         elif path.lower().endswith(MANIFEST_SUFFIXES):
             yield from _read_json_lines(source, filesystem, path)
-        elif path.lower().endswith(tuple(AUDIO_SUFFIXES)):
+        elif path.lower().endswith(AUDIO_SUFFIXES):
             yield source, Recording(id=source, uri=source)
         else:
             raise ManifestError(
                 f"{source} is neither a JSON-lines manifest ({', '.join(MANIFEST_SUFFIXES)}) "
                 f"nor a known kind of audio file ({', '.join(AUDIO_SUFFIXES)})"
             )
-    except (OSError, ImportError) as error:
+    except ManifestError:
+        raise
+    except (OSError, ImportError, ValueError) as error:
         raise ManifestError(f"{source} cannot be read: {error}") from error
 
 
@@ -93,7 +96,7 @@ def _read_directory(
 ) -> Iterator[tuple[str, Recording | Failure]]:
     base = source.rstrip("/")
     for name in sorted(filesystem.find(path)):
-        if name.lower().endswith(tuple(AUDIO_SUFFIXES)):
+        if name.lower().endswith(AUDIO_SUFFIXES):
             relative = os.path.relpath(name, path)
             yield f"{base}/{relative}", Recording(id=relative, uri=f"{base}/{relative}")
 
@@ -103,7 +106,7 @@ def _read_json_lines(
 ) -> Iterator[tuple[str, Recording | Failure]]:
     folder = source.rpartition("/")[0] or "."
     with filesystem.open(path, "rb") as stored:
-        lines = gzip.open(stored) if path.lower().endswith(".gz") else stored
+        lines = gzip.GzipFile(fileobj=stored) if path.lower().endswith(".gz") else stored
         for number, raw in enumerate(lines, start=1):
             line = raw.decode("utf-8-sig" if number == 1 else "utf-8", errors="replace").strip()
             if line:
@@ -114,6 +117,8 @@ def _read_json_lines(
 def _load_object(line: str, place: str) -> dict[str, Any]:
     try:
         fields = json.loads(line)
+        # Half a surrogate pair is valid JSON, and is text that nothing can store.
+        json.dumps(fields, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise ManifestLineError(f"{place} is not JSON: {error}") from error
     if not isinstance(fields, dict):
@@ -167,8 +172,8 @@ def _channel(value: Any, place: str) -> str | int:
         return MIX
     if value in (MIX, EACH):
         return str(value)
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and value.isdecimal() and len(value) < 10:
         return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1e9:
         return value
     raise ManifestLineError(f"{place}: `channel` is {value!r}, not `mix`, `each` or a number")

@@ -208,7 +208,8 @@ def _unreliable(segment: Segment) -> TaggedOutput:
     track = segment.span.track
     start_s = segment.start_samples / segment.sample_rate_hz
     error = UnreliableEmissionError(
-        f"{track.recording.uri}: the model's output for the segment at {start_s:.3f} s is not finite"
+        f"{track.recording.uri}: the model's output for the segment at {start_s:.3f} s "
+        "is not finite"
     )
     return TaggedOutput("failures", failure_of(error, track.recording, track.channel, "recognize"))
 

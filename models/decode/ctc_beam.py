@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,10 @@ class BeamSearchOptions:
     Raises `ValueError` for a width or threshold that is not positive.
     """
 
-    beam_size: int = 50
-    beam_size_token: int = 20
-    beam_threshold: float = 25.0
-    lm_weight: float = 1.5
+    beam_size: int = 150
+    beam_size_token: int = 12
+    beam_threshold: float = 10.0
+    lm_weight: float = 1.25
     word_score: float = 0.0
     sil_score: float = 0.0
     unk_score: float = -math.inf
@@ -56,6 +56,60 @@ class BeamSearchOptions:
 
 HOMOPHONES = 6
 """Words of one spelling that flashlight's trie keeps (`kTrieMaxLabel`); it drops later ones."""
+
+TIE = 1e-6
+"""Nats within which two hypotheses score alike."""
+
+NEGLIGIBLE = 10.0
+"""Nats behind the best at which a hypothesis no longer counts for a word's confidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Word id `word` between the boundary before it and its own: frames [begin, end)."""
+
+    word: int
+    begin: int
+    end: int
+
+
+def _spans(labels: Sequence[int]) -> list[_Span]:
+    """Where the search's word labels stand: each at its boundary's frame, counted from 1."""
+    spans = []
+    begin = 0
+    for state, label in enumerate(labels):
+        if label >= 0:
+            spans.append(_Span(label, begin, state))
+            begin = state
+    return spans
+
+
+@dataclass(frozen=True, slots=True)
+class _Beam:
+    """The surviving hypotheses: `weights` sum to 1, `places[word]` lists (hypothesis, span)."""
+
+    weights: tuple[float, ...]
+    places: Mapping[int, Sequence[tuple[int, _Span]]]
+
+    @classmethod
+    def of(cls, results: Sequence[Any]) -> _Beam:
+        top = max(result.score for result in results)
+        likelihoods = [math.exp(result.score - top) for result in results]
+        total = math.fsum(likelihoods)
+        places: dict[int, list[tuple[int, _Span]]] = {}
+        for index, result in enumerate(results):
+            for span in _spans(result.words):
+                places.setdefault(span.word, []).append((index, span))
+        return cls(tuple(likelihood / total for likelihood in likelihoods), places)
+
+    def share(self, span: _Span) -> float:
+        """The weight of the hypotheses that have the word of `span` at a time it overlaps."""
+        agreeing = {
+            index
+            for index, other in self.places[span.word]
+            if span.begin < other.end and other.begin < span.end
+        }
+        return math.fsum(self.weights[index] for index in agreeing)
 
 
 class CtcBeamDecoder:
@@ -138,30 +192,45 @@ class CtcBeamDecoder:
         emission[:frames] = log_probs
         emission[frames, self._vocabulary.word_boundary] = 0.0
         results = self._search.decode(emission.ctypes.data, frames + 1, classes)
-        best = results[0]
+        # Homophones that the language model scores alike tie: take the lexicon's first.
+        top = results[0].score
+        best = min(
+            (result for result in results if result.score >= top - TIE), key=lambda tie: tie.words
+        )
+        beam = _Beam.of([result for result in results if result.score > top - NEGLIGIBLE])
         # The search puts one state before the first frame and one after the last.
-        path = best.tokens[1 : frames + 1]
-        labels = best.words[1 : frames + 2]
-        words = tuple(self._timed(path, labels, log_probs))
-        return Hypothesis(self._collapse(path), words, float(best.score))
+        path = np.asarray(best.tokens[1 : frames + 1])
+        words = tuple(self._word(span, path, log_probs, beam) for span in _spans(best.words))
+        return Hypothesis(self._collapse(path.tolist()), words, float(best.score))
 
-    def _timed(
-        self, path: Sequence[int], labels: Sequence[int], log_probs: NDArray[np.float32]
-    ) -> Iterator[Word]:
-        silent = (self._vocabulary.blank, self._vocabulary.word_boundary)
-        begin = 0
-        for frame, label in enumerate(labels):
-            if label < 0:
-                continue
-            sounding = [t for t in range(begin, min(frame, len(path))) if path[t] not in silent]
-            chosen = log_probs[sounding, [path[t] for t in sounding]]
-            yield Word(
-                self._words[label],
-                sounding[0],
-                sounding[-1] + 1,
-                min(1.0, float(np.exp(chosen).mean())),
-            )
-            begin = frame
+    def _word(
+        self,
+        span: _Span,
+        path: NDArray[np.intp],
+        log_probs: NDArray[np.float32],
+        beam: _Beam,
+    ) -> Word:
+        """The word of `span`, timed and rated.
+
+        Its confidence multiplies three shares: of the beam's probability, how much goes to
+        hypotheses that have the word at that place; how clearly its tokens are heard (geometric
+        mean of each one's highest posterior); how little the path pays against each frame's best
+        class (the ratio of both over the span's frames, per token).
+        """
+        tokens = path[span.begin : span.end]
+        heard = log_probs[span.begin : span.end]
+        chosen = heard[np.arange(len(tokens)), tokens]
+        silent = (tokens == self._vocabulary.blank) | (tokens == self._vocabulary.word_boundary)
+        sounding = np.flatnonzero(~silent)
+        first = np.flatnonzero(~silent & (tokens != np.append(-1, tokens[:-1])))
+        peaks = np.maximum.reduceat(np.where(silent, -np.inf, chosen), first)
+        loss = (chosen - heard.max(axis=1)).sum() / len(first)
+        return Word(
+            self._words[span.word],
+            span.begin + int(sounding[0]),
+            span.begin + int(sounding[-1]) + 1,
+            min(1.0, beam.share(span) * math.exp(min(0.0, float(peaks.mean() + loss)))),
+        )
 
     def _collapse(self, path: Sequence[int]) -> tuple[int, ...]:
         blank = self._vocabulary.blank

@@ -3,12 +3,15 @@
 Each word of the language model gets up to three kinds of spelling, in the acoustic model's
 tokens: what hama's grapheme-to-phoneme model writes (the acoustic model learned from its output,
 mistakes included), CMUdict's pronunciations, and what `VARIANTS` makes of both.
+
+Where G2P takes a word for another language it writes spaces, tone marks and escapes, which the
+acoustic model never does on English. Such a spelling is dropped if CMUdict has the word, and kept
+without the marks if not.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
 import gzip
 import hashlib
 import importlib
@@ -27,6 +30,9 @@ CMUDICT_SHA256 = "e4d421341bf9fa774bcded8e7d6c5d73a1bf8f88edbe129207713850abac49
 # Words, and letters that are spelled out ("b.", "b.'s").
 WORD = re.compile(r"[a-z']*[a-z][a-z']*|[a-z]\.('s)?")
 
+# Left out, so that words are written as they are said: "mister", "missus", "doctor", "okay".
+SHORT_FORMS = frozenset(["mr", "mrs", "dr", "ok"])
+
 # ARPAbet to the tokens that the acoustic model writes; the stress digit matters for AH only.
 ARPABET = {
     "AA": "ɑ", "AE": "æ", "AH": "ʌ", "AO": "ɔ", "AW": "aʊ", "AY": "aɪ", "B": "b", "CH": "t͡ʃ",
@@ -38,6 +44,8 @@ ARPABET = {
 
 # G2P's marks of tone, its escapes and its spaces: the acoustic model never learned to write them.
 JUNK = frozenset(" %,~²³¹⁰⁴⁵⁻⁽⁾‿一不꜔") | {"<pad>", "<sos>", "<eos>", "<unk>"}
+
+VOWELS = frozenset(ARPABET[phone] for phone in ARPABET if phone[0] in "AEIOU") | {"ə"}
 
 
 def verified(path: Path, sha256: str) -> Path:
@@ -78,8 +86,7 @@ def hama_g2p(wheel: Path, directory: Path) -> Callable[[str], Spelling]:
     inference = importlib.import_module("hama.inference")
     # The release rebuilds this table of 19,750 entries for every letter.
     vocabulary_class = importlib.import_module("hama.vocab").Vocabulary
-    table = functools.cache(lambda: vocabulary_class.load().encoder)()
-    ids = {token: index for index, token in enumerate(table)}
+    ids = {token: index for index, token in enumerate(vocabulary_class.load().encoder)}
     vocabulary_class.encoder_token_to_id = property(lambda _: ids)
     model = inference.G2PModel(max_input_len=32)
     return lambda word: tuple(item.phoneme for item in model.predict(word).alignments)
@@ -110,21 +117,36 @@ def weak_vowel(spelling: Spelling) -> Spelling:
     )
 
 
-VOWELS = frozenset(["ɑ", "æ", "ʌ", "ɔ", "aʊ", "aɪ", "ə", "ɛ", "ɝ", "eɪ", "ɪ", "i", "oʊ", "ɔɪ", "ʊ", "u"])
+def short_ing(spelling: Spelling) -> Spelling:
+    """A final ɪ ŋ as ɪ n, after another vowel ("going")."""
+    if spelling[-2:] == ("ɪ", "ŋ") and VOWELS.intersection(spelling[:-2]):
+        return (*spelling[:-1], "n")
+    return spelling
+
+
 VARIANTS: dict[str, Callable[[Spelling], Spelling]] = {
     "not-rhotic": not_rhotic,
     "cot-caught": cot_caught,
     "weak-vowel": weak_vowel,
+    "short-ing": short_ing,
 }
 
 
-def spellings_of(
-    generated: Spelling,
-    pronounced: Iterable[Spelling],
-    variants: Iterable[Callable[[Spelling], Spelling]],
+def plain_spellings(
+    word: str, g2p: Callable[[str], Spelling], cmudict: dict[str, list[Spelling]]
 ) -> list[Spelling]:
-    """All different spellings of one word, the generated one first."""
-    found = dict.fromkeys(s for s in (without_junk(generated), *pronounced) if s)
+    """The spellings of one word before variants: G2P's first unless it is nonsense."""
+    generated, pronounced = g2p(word), list(cmudict.get(word, ()))
+    if not JUNK.intersection(generated):
+        return [generated, *pronounced]
+    return pronounced or [without_junk(generated)]
+
+
+def with_variants(
+    spellings: Iterable[Spelling], variants: Iterable[Callable[[Spelling], Spelling]]
+) -> list[Spelling]:
+    """All different spellings; each variant is applied to what those before it left."""
+    found = dict.fromkeys(spelling for spelling in spellings if spelling)
     for variant in variants:
         found |= dict.fromkeys([variant(spelling) for spelling in found])
     return list(found)
@@ -138,11 +160,11 @@ def build(
 ) -> str:
     """The lexicon's text: a line `word<TAB>tokens` for each spelling, words sorted."""
     variants = tuple(variants)
-    lines = []
-    for word in sorted({word for word in words if WORD.fullmatch(word)}):
-        for spelling in spellings_of(g2p(word), cmudict.get(word, ()), variants):
-            lines.append(f"{word}\t{' '.join(spelling)}\n")
-    return "".join(lines)
+    return "".join(
+        f"{word}\t{' '.join(spelling)}\n"
+        for word in sorted({word for word in words if WORD.fullmatch(word)} - SHORT_FORMS)
+        for spelling in with_variants(plain_spellings(word, g2p, cmudict), variants)
+    )
 
 
 def main() -> None:

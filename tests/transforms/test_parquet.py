@@ -1,0 +1,294 @@
+"""A run is seen whole or not at all, and what was written is what is read."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import apache_beam as beam
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing.util import assert_that
+
+from transforms.errors import OutputError
+from transforms.parquet import (
+    RunOutput,
+    StagedFiles,
+    WriteRun,
+    commit_run,
+    stage_entries,
+    totals_of,
+    write_whole,
+)
+from transforms.records import (
+    FAILED,
+    OK,
+    SILENT,
+    Failure,
+    LedgerEntry,
+    Recording,
+    TimedWord,
+    Track,
+    Transcript,
+)
+from transforms.schema import RECORDINGS, TRANSCRIPTS, RunStamp, ledger_row
+
+STAMP = RunStamp("run-1", "hama", "en", "model-print", "config-print")
+STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def output(directory: Path | str) -> RunOutput:
+    return RunOutput(str(directory), STAMP, STARTED, {"beam_size": 8}, {"beamscribe": "0.1"})
+
+
+def spoken(identity: str, channel: int | None = None) -> LedgerEntry:
+    recording = Recording(
+        identity, f"{identity}.wav", reference="ɲa", metadata=(("speaker", "Ann"), ("é", "[1, 2]"))
+    )
+    track = Track(recording, channel, 8000, 2, 16_000, 0, 16_000, "print", 1)
+    words = (TimedWord("ɲa", 0.125, 0.25, 0.5), TimedWord("hama", 0.5, 1.0, 1.0))
+    transcripts = (Transcript((0, 0), 0.0, 1.0, words), Transcript((0, 1), 1.0, 2.0, ()))
+    return LedgerEntry(recording, track, channel, OK, transcripts, 1.5, None)
+
+
+def silent(identity: str) -> LedgerEntry:
+    recording = Recording(identity, f"{identity}.wav")
+    track = Track(recording, None, 8000, 1, 8000, 0, 8000, "print", 1)
+    return LedgerEntry(recording, track, None, SILENT, (), 0.0, None)
+
+
+def failed(identity: str) -> LedgerEntry:
+    recording = Recording(identity, f"{identity}.wav")
+    failure = Failure(recording, None, "plan", "UnreadableAudioError", f"{identity}.wav is gone")
+    return LedgerEntry(recording, None, None, FAILED, (), 0.0, failure)
+
+
+def files(directory: Path) -> list[str]:
+    return sorted(
+        str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()
+    )
+
+
+def committed(directory: Path, table: str) -> pa.Table:
+    commit = json.loads((directory / "runs" / "run-1.json").read_text(encoding="utf-8"))
+    parts = [pq.read_table(directory / name) for name in commit["files"] if name.startswith(table)]
+    return pa.concat_tables(parts)
+
+
+def read_schema(path: Path) -> pa.Schema:
+    with path.open("rb") as file:
+        return pq.read_schema(file)
+
+
+def test_staged_files_read_back_with_the_schemas(tmp_path: Path) -> None:
+    staged = stage_entries([spoken("b", 1), failed("a"), silent("c")], output(tmp_path))
+    folder = tmp_path / "_staging" / "run=run-1"
+    (transcripts,) = (folder / "transcripts").iterdir()
+    (recordings,) = (folder / "recordings").iterdir()
+    assert set(staged.names) == {
+        ("transcripts", transcripts.name),
+        ("recordings", recordings.name),
+    }
+    assert read_schema(transcripts).remove_metadata().equals(TRANSCRIPTS)
+    assert read_schema(recordings).remove_metadata().equals(RECORDINGS)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_rows_read_back_as_they_were(tmp_path: Path) -> None:
+    commit_run([stage_entries([spoken("b", 1), failed("a")], output(tmp_path))], output(tmp_path))
+    first, second = committed(tmp_path, "transcripts").to_pylist()
+    assert first == {
+        "recording_id": "b",
+        "audio_uri": "b.wav",
+        "channel": 1,
+        "segment_index": 0,
+        "start": 0.0,
+        "end": 1.0,
+        "text": "ɲa hama",
+        "confidence": 0.75,
+        "language": "en",
+        "words": [
+            {"word": "ɲa", "start": 0.125, "end": 0.25, "confidence": 0.5},
+            {"word": "hama", "start": 0.5, "end": 1.0, "confidence": 1.0},
+        ],
+        "alternatives": None,
+        "model": "hama",
+        "run_id": "run-1",
+        "metadata": [("speaker", "Ann"), ("é", "[1, 2]")],
+    }
+    assert (second["segment_index"], second["words"], second["confidence"]) == (1, [], None)
+
+    gone, heard = committed(tmp_path, "recordings").to_pylist()
+    for row, entry in ((gone, failed("a")), (heard, spoken("b", 1))):
+        finished_at = row["finished_at"]
+        assert finished_at.utcoffset().total_seconds() == 0
+        assert finished_at > STARTED
+        assert row == ledger_row(entry, STAMP, finished_at)
+
+
+def test_a_mixed_channel_is_null(tmp_path: Path) -> None:
+    commit_run([stage_entries([spoken("a")], output(tmp_path))], output(tmp_path))
+    for table in ("transcripts", "recordings"):
+        assert committed(tmp_path, table)["channel"].null_count == len(committed(tmp_path, table))
+
+
+def test_entries_without_segments_stage_no_transcripts(tmp_path: Path) -> None:
+    staged = stage_entries([silent("a"), failed("b")], output(tmp_path))
+    assert [table for table, _ in staged.names] == ["recordings"]
+
+
+def test_rows_stand_in_order_of_recording_and_channel(tmp_path: Path) -> None:
+    entries = [spoken("b", 1), spoken("c"), spoken("b", 0), failed("a")]
+    commit_run([stage_entries(entries, output(tmp_path))], output(tmp_path))
+    table = committed(tmp_path, "recordings")
+    assert table["recording_id"].to_pylist() == ["a", "b", "b", "c"]
+    assert table["channel"].to_pylist() == [None, 0, 1, None]
+
+
+def test_a_commit_lists_what_it_holds_and_leaves_no_staging(tmp_path: Path) -> None:
+    parts = [
+        stage_entries([spoken("a"), silent("b")], output(tmp_path)),
+        stage_entries([failed("c"), spoken("d")], output(tmp_path)),
+    ]
+    commit = commit_run(parts, output(tmp_path))
+    assert commit == json.loads((tmp_path / "runs" / "run-1.json").read_text(encoding="utf-8"))
+    assert len(commit["files"]) == 4
+    assert files(tmp_path) == sorted([*commit["files"], "runs/run-1.json"])
+    assert all("/run=run-1/" in name for name in commit["files"])
+    assert not (tmp_path / "_staging" / "run=run-1").exists()
+    assert commit["run_id"] == "run-1"
+    assert commit["configuration"] == {"beam_size": 8}
+    assert commit["versions"] == {"beamscribe": "0.1"}
+    assert commit["started_at"] == STARTED.isoformat()
+    assert commit["totals"] == {
+        "recordings": 4,
+        "ok": 2,
+        "silent": 1,
+        "failed": 1,
+        "words": 4,
+        "segments": 4,
+        "audio_s": 5.0,
+        "speech_s": 3.0,
+    }
+
+
+def test_totals_of_rows() -> None:
+    rows = [ledger_row(entry, STAMP, STARTED) for entry in (spoken("a"), failed("b"))]
+    totals = totals_of(rows)
+    assert (totals["recordings"], totals["ok"], totals["failed"], totals["silent"]) == (2, 1, 1, 0)
+    assert (totals["words"], totals["audio_s"], totals["speech_s"]) == (2, 2.0, 1.5)
+    assert totals_of([]) == {}
+
+
+def test_committing_twice_changes_no_row(tmp_path: Path) -> None:
+    parts = [stage_entries([spoken("a")], output(tmp_path))]
+    first = commit_run(parts, output(tmp_path))
+    before = files(tmp_path)
+    second = commit_run(parts, output(tmp_path))
+    assert files(tmp_path) == before
+    assert second["files"] == first["files"]
+    assert second["totals"] == first["totals"]
+    assert len(committed(tmp_path, "recordings")) == 1
+
+
+def test_a_commit_that_was_broken_off_can_be_repeated(tmp_path: Path) -> None:
+    parts = [stage_entries([spoken("a")], output(tmp_path))]
+    table, name = parts[0].names[0]
+    target = tmp_path / table / "run=run-1" / name
+    target.parent.mkdir(parents=True)
+    (tmp_path / "_staging" / "run=run-1" / table / name).rename(target)
+    commit = commit_run(parts, output(tmp_path))
+    assert files(tmp_path) == sorted([*commit["files"], "runs/run-1.json"])
+
+
+def test_files_of_a_bundle_that_did_not_count_are_not_committed(tmp_path: Path) -> None:
+    counted = stage_entries([spoken("a")], output(tmp_path))
+    retried = stage_entries([spoken("a")], output(tmp_path))
+    assert not set(counted.names) & set(retried.names)
+    commit_run([counted], output(tmp_path))
+    assert len(committed(tmp_path, "recordings")) == 1
+    assert len(list((tmp_path / "recordings" / "run=run-1").iterdir())) == 1
+    assert not set(name for _, name in retried.names) & {Path(n).name for n in files(tmp_path)}
+
+
+def test_the_commit_is_written_last(tmp_path: Path) -> None:
+    """Where a staged file is lost the run stays uncommitted, and says so."""
+    staged = stage_entries([spoken("a")], output(tmp_path))
+    lost = StagedFiles((*staged.names, ("transcripts", "zz-lost.parquet")), staged.totals)
+    with pytest.raises(OutputError, match="cannot be committed"):
+        commit_run([lost], output(tmp_path))
+    assert not (tmp_path / "runs").exists()
+    commit_run([staged], output(tmp_path))
+    assert len(committed(tmp_path, "recordings")) == 1
+
+
+def test_other_runs_staging_is_left_alone(tmp_path: Path) -> None:
+    other = tmp_path / "_staging" / "run=run-2" / "recordings" / "part.parquet"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"theirs")
+    commit_run([stage_entries([spoken("a")], output(tmp_path))], output(tmp_path))
+    assert other.read_bytes() == b"theirs"
+
+
+def test_a_run_of_nothing_is_committed(tmp_path: Path) -> None:
+    commit = commit_run([], output(tmp_path))
+    assert (commit["files"], commit["totals"]) == ([], {})
+    assert files(tmp_path) == ["runs/run-1.json"]
+
+
+def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
+    occupied = tmp_path / "file"
+    occupied.write_text("in the way")
+    with pytest.raises(OutputError, match="file"):
+        stage_entries([spoken("a")], output(occupied))
+    with pytest.raises(OutputError, match="file"):
+        commit_run([], output(occupied))
+
+
+def test_a_small_file_is_replaced_whole(tmp_path: Path) -> None:
+    uri = str(tmp_path / "deep" / "file.json")
+    write_whole(uri, "first, and longer")
+    write_whole(uri, "ɲa")
+    assert Path(uri).read_text(encoding="utf-8") == "ɲa"
+    assert files(tmp_path) == ["deep/file.json"]
+
+
+def test_a_store_that_is_no_disk() -> None:
+    directory = "memory://beamscribe-test-parquet"
+    commit = commit_run([stage_entries([spoken("a")], output(directory))], output(directory))
+    filesystem = fsspec.filesystem("memory")
+    found = {name.removeprefix("/beamscribe-test-parquet/") for name in
+             filesystem.find("/beamscribe-test-parquet")}
+    assert found == {*commit["files"], "runs/run-1.json"}
+    again = commit_run(
+        [StagedFiles(tuple((n.split("/")[0], n.split("/")[-1]) for n in commit["files"]))],
+        output(directory),
+    )
+    assert again["files"] == commit["files"]
+    filesystem.rm("/beamscribe-test-parquet", recursive=True)
+
+
+@pytest.mark.parametrize("count", [0, 30])
+def test_the_transform_commits_every_entry_once(tmp_path: Path, count: int) -> None:
+    makers = (spoken, silent, failed)
+    entries = [makers[index % 3](f"r{index:02}") for index in range(count)]
+
+    def check(commits: list[dict[str, object]]) -> None:
+        if len(commits) != 1:
+            raise AssertionError(commits)
+
+    with TestPipeline(runner="FnApiRunner") as pipeline:
+        assert_that(pipeline | beam.Create(entries) | WriteRun(output(tmp_path)), check)
+
+    commit = json.loads((tmp_path / "runs" / "run-1.json").read_text(encoding="utf-8"))
+    assert files(tmp_path) == sorted([*commit["files"], "runs/run-1.json"])
+    assert commit["totals"].get("recordings", 0) == count
+    if count:
+        table = committed(tmp_path, "recordings")
+        ids = sorted(table["recording_id"].to_pylist())
+        assert ids == [entry.recording.id for entry in entries]
+        assert table.schema.remove_metadata().equals(RECORDINGS)
