@@ -65,7 +65,8 @@ class SelfAttention(nn.Module):
             .permute(2, 0, 3, 1, 4)
         )
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None])
-        return self.projection_out(mixed.transpose(1, 2).reshape(batch, frames, width))
+        projected: Tensor = self.projection_out(mixed.transpose(1, 2).flatten(2))
+        return projected
 
 
 class Convolution(nn.Module):
@@ -81,7 +82,8 @@ class Convolution(nn.Module):
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         gated = F.glu(self.gate(self.norm(hidden)), dim=-1) * mask[..., None]
         mixed = self.depthwise(gated.transpose(1, 2)).transpose(1, 2)
-        return self.pointwise(F.silu(mixed))
+        projected: Tensor = self.pointwise(F.silu(mixed))
+        return projected
 
 
 class ConformerBlock(nn.Module):
@@ -98,7 +100,8 @@ class ConformerBlock(nn.Module):
         hidden = hidden + self.attention(hidden, mask)
         hidden = hidden + self.convolution(hidden, mask)
         hidden = hidden + 0.5 * self.feed_forward_out(hidden)
-        return self.norm(hidden)
+        normed: Tensor = self.norm(hidden)
+        return normed
 
 
 class PhonemeCtc(nn.Module):

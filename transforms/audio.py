@@ -1,20 +1,17 @@
-"""Audio files, opened through fsspec: their headers become tracks, their samples waveforms."""
+"""Recordings into spans by their headers alone, and spans into waveforms at the model's rate."""
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import apache_beam as beam
-import fsspec
 import numpy as np
-import soundfile
 from apache_beam.pvalue import TaggedOutput
 from numpy.typing import NDArray
 
+from transforms.audio_file import missing_samples, open_audio, read_frames
 from transforms.errors import (
     CorruptAudioError,
     EmptyAudioError,
@@ -34,7 +31,6 @@ LOWEST_RATE_HZ = 1_000
 HIGHEST_RATE_HZ = 768_000
 MOST_CHANNELS = 256
 RESAMPLER_CONTEXT_S = 0.05
-BLOCK_SAMPLES = 4096
 
 
 @dataclass(frozen=True)
@@ -51,30 +47,9 @@ class AudioPlan:
     span_s: float = 300.0
     search_s: float = 2.0
 
-
-@contextmanager
-def open_audio(uri: str) -> Iterator[tuple[soundfile.SoundFile, str]]:
-    """An open file and the fingerprint of what is stored there: size with entity tag or mtime.
-
-    Raises `UnreadableAudioError` or `EmptyAudioError`, naming the URI.
-    """
-    try:
-        filesystem, path = fsspec.core.url_to_fs(uri)
-        stat = filesystem.info(path)
-        if stat.get("type") == "directory":
-            raise UnreadableAudioError(f"{uri} is a directory, not an audio file")
-        if stat.get("size") == 0:
-            raise EmptyAudioError(f"{uri} is empty (0 bytes)")
-        with filesystem.open(path, "rb") as stored, soundfile.SoundFile(stored) as audio:
-            yield audio, _fingerprint(stat)
-    except FileNotFoundError:
-        raise UnreadableAudioError(f"{uri} does not exist") from None
-    except RecordingError:
-        raise
-    except soundfile.SoundFileError as error:
-        raise UnreadableAudioError(f"{uri} is not audio that can be read: {error}") from error
-    except (OSError, ImportError, ValueError) as error:
-        raise UnreadableAudioError(f"{uri} cannot be opened: {error}") from error
+    def __post_init__(self) -> None:
+        if not 0 < 2 * self.search_s <= self.span_s:
+            raise ValueError(f"search_s is {self.search_s}; a span must hold it twice")
 
 
 def plan_tracks(recording: Recording, plan: AudioPlan) -> list[Track]:
@@ -89,6 +64,7 @@ def plan_tracks(recording: Recording, plan: AudioPlan) -> list[Track]:
         )
     with open_audio(recording.uri) as (audio, fingerprint):
         rate_hz, num_channels, num_samples = audio.samplerate, audio.channels, audio.frames
+        missing = missing_samples(audio)
     if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
         raise UnsupportedAudioError(
             f"{recording.uri} claims a sample rate of {rate_hz} Hz; "
@@ -101,9 +77,11 @@ def plan_tracks(recording: Recording, plan: AudioPlan) -> list[Track]:
 
     grid = grid_samples(rate_hz, plan.model_rate_hz)
     start = math.floor(recording.offset_s * rate_hz / grid) * grid
-    end = num_samples
+    end = num_samples + missing
     if recording.duration_s is not None:
         end = min(end, round((recording.offset_s + recording.duration_s) * rate_hz))
+    missing = max(0, end - num_samples)
+    end -= missing
     if (end - start) / rate_hz < plan.shortest_s:
         raise TooShortAudioError(
             f"{recording.uri} lasts {num_samples / rate_hz:.3f} s, of which "
@@ -121,6 +99,7 @@ def plan_tracks(recording: Recording, plan: AudioPlan) -> list[Track]:
             end_sample=end,
             fingerprint=fingerprint,
             num_spans=max(1, round((end - start) / rate_hz / plan.span_s)),
+            missing_samples=missing,
         )
         for channel in _channels(recording, num_channels)
     ]
@@ -166,9 +145,14 @@ def decode_span(span: Span, plan: AudioPlan) -> tuple[Waveform, RecordingError |
     resampled = resample(samples, rate_hz, plan.model_rate_hz)
     scale = plan.model_rate_hz // math.gcd(rate_hz, plan.model_rate_hz)
     left = (start - first) // grid * scale
-    right = len(resampled)
-    if end < first + len(samples):
-        right = (end - first) // grid * scale
+    # Rounded down: a last sample that begins before the end of the file must not last beyond it.
+    right = (end - first) * plan.model_rate_hz // rate_hz
+    if truncated is None and track.missing_samples and span.index + 1 == track.num_spans:
+        whole_s = (track.num_samples + track.missing_samples) / rate_hz
+        truncated = TruncatedAudioError(
+            f"{track.recording.uri} breaks off at {track.duration_s:.3f} s; "
+            f"its header promises {whole_s:.3f} s"
+        )
     return (
         Waveform(span, start // grid * scale, plan.model_rate_hz, resampled[left:right]),
         truncated,
@@ -258,7 +242,7 @@ def _read_mono(
     with open_audio(uri) as (audio, fingerprint):
         if fingerprint != track.fingerprint:
             raise UnreadableAudioError(f"{uri} changed while it was being transcribed")
-        frames = _read_frames(audio, first, last)
+        frames = read_frames(audio, first, last)
     if len(frames) < last - first:
         broken_s = (first + len(frames)) / track.sample_rate_hz
         error = TruncatedAudioError(
@@ -270,37 +254,3 @@ def _read_mono(
     if not np.isfinite(samples).all():
         raise CorruptAudioError(f"{uri} holds samples that are not finite numbers")
     return np.ascontiguousarray(samples), error
-
-
-def _read_frames(audio: soundfile.SoundFile, first: int, last: int) -> NDArray[np.float32]:
-    """`(frames, channels)`; fewer than asked for where the file breaks off.
-
-    Some decoders raise at the break and withhold what came before, hence the blocks. They end at
-    the same places of the file whoever reads, so that all see the same break.
-    """
-    frames = np.empty((last - first, audio.channels), dtype=np.float32)
-    position = first
-    try:
-        if first:
-            audio.seek(first)
-        while position < last:
-            end = min(last, (position // BLOCK_SAMPLES + 1) * BLOCK_SAMPLES)
-            block = audio.read(out=frames[position - first : end - first])
-            position += len(block)
-            if position < end:
-                break
-    except soundfile.SoundFileError:
-        pass
-    return frames[: position - first]
-
-
-def _fingerprint(stat: dict[str, object]) -> str:
-    version = next(
-        (
-            stat[name]
-            for name in ("ETag", "etag", "md5Hash", "mtime", "LastModified")
-            if name in stat
-        ),
-        None,
-    )
-    return hashlib.sha256(f"{stat.get('size')} {version}".encode()).hexdigest()[:32]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -46,13 +47,13 @@ def read_sources(sources: Iterable[str]) -> list[Recording | Failure]:
     for source in sources:
         before = len(found)
         for place, item in _read_source(source):
-            if isinstance(item, Recording):
-                if item.id in places:
-                    raise ManifestError(
-                        f"the id {item.id!r} stands twice: {places[item.id]} and {place}; "
-                        "give each recording an `id` of its own"
-                    )
-                places[item.id] = place
+            identity = item.id if isinstance(item, Recording) else item.recording.id
+            if identity in places:
+                raise ManifestError(
+                    f"the id {identity!r} stands twice: {places[identity]} and {place}; "
+                    "give each recording an `id` of its own"
+                )
+            places[identity] = place
             found.append(item)
         if len(found) == before:
             raise ManifestError(f"{source} names no recordings")
@@ -87,7 +88,7 @@ def _read_source(source: str) -> Iterator[tuple[str, Recording | Failure]]:
             )
     except ManifestError:
         raise
-    except (OSError, ImportError, ValueError) as error:
+    except (OSError, EOFError, zlib.error, ImportError, ValueError) as error:
         raise ManifestError(f"{source} cannot be read: {error}") from error
 
 
@@ -98,13 +99,24 @@ def _read_directory(
     for name in sorted(filesystem.find(path)):
         if name.lower().endswith(AUDIO_SUFFIXES):
             relative = os.path.relpath(name, path)
-            yield f"{base}/{relative}", Recording(id=relative, uri=f"{base}/{relative}")
+            place = f"{base}/{relative}"
+            yield place, _name_recording(relative, place)
+
+
+def _name_recording(relative: str, place: str) -> Recording | Failure:
+    try:
+        place.encode()
+    except UnicodeEncodeError:
+        shown = place.encode(errors="backslashreplace").decode()
+        error = ManifestLineError(f"{shown}: the file's name is not UTF-8")
+        return failure_of(error, Recording(id=shown, uri=""), None, "manifest")
+    return Recording(id=relative, uri=place)
 
 
 def _read_json_lines(
     source: str, filesystem: fsspec.AbstractFileSystem, path: str
 ) -> Iterator[tuple[str, Recording | Failure]]:
-    folder = source.rpartition("/")[0] or "."
+    folder = source.rpartition("/")[0] if "/" in source else "."
     with filesystem.open(path, "rb") as stored:
         lines = gzip.GzipFile(fileobj=stored) if path.lower().endswith(".gz") else stored
         for number, raw in enumerate(lines, start=1):
@@ -150,7 +162,7 @@ def _parse_fields(fields: dict[str, Any], place: str, folder: str) -> Recording:
 
 
 def _first(fields: dict[str, Any], names: tuple[str, ...]) -> Any:
-    return next((fields[name] for name in names if fields.get(name) is not None), None)
+    return next((fields[name] for name in names if fields.get(name) not in (None, "")), None)
 
 
 def _resolve(written: str, folder: str) -> str:

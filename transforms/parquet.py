@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,7 +30,7 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.errors import OutputError
-from transforms.records import LedgerEntry
+from transforms.records import STATUSES, LedgerEntry
 from transforms.schema import (
     RECORDINGS,
     TRANSCRIPTS,
@@ -74,17 +73,19 @@ class StagedFiles:
     totals: Mapping[str, float] = field(default_factory=dict)
 
 
-def totals_of(rows: Iterable[Row]) -> Counter[str]:
+def totals_of(rows: Iterable[Row]) -> dict[str, float]:
     """What a run's summary adds up over ledger rows: counts by status, words, seconds."""
-    totals: Counter[str] = Counter()
-    for row in rows:
-        totals["recordings"] += 1
-        totals[row["status"]] += 1
-        totals["words"] += row["num_words"]
-        totals["segments"] += row["num_segments"]
-        totals["audio_s"] += row["duration"] or 0.0
-        totals["speech_s"] += row["speech_duration"] or 0.0
-    return totals
+    return _sum(
+        {
+            "recordings": 1,
+            row["status"]: 1,
+            "words": row["num_words"],
+            "segments": row["num_segments"],
+            "audio_s": row["duration"] or 0.0,
+            "speech_s": row["speech_duration"] or 0.0,
+        }
+        for row in rows
+    )
 
 
 def stage_entries(entries: Iterable[LedgerEntry], output: RunOutput) -> StagedFiles:
@@ -107,11 +108,9 @@ def stage_entries(entries: Iterable[LedgerEntry], output: RunOutput) -> StagedFi
 
 def commit_run(staged: Iterable[StagedFiles], output: RunOutput) -> dict[str, Any]:
     """Move what was staged into place and write the run's file last. Raises `OutputError`."""
-    totals: Counter[str] = Counter()
-    names: list[tuple[str, str]] = []
-    for files in staged:
-        totals.update(files.totals)
-        names.extend(files.names)
+    staged = list(staged)
+    totals = _sum(files.totals for files in staged)
+    names = [name for files in staged for name in files.names]
     filesystem, root = fsspec.core.url_to_fs(output.directory)
     try:
         for table, name in sorted(names):
@@ -205,6 +204,15 @@ def _write_table(uri: str, rows: list[Row], schema: pa.Schema) -> None:
             pq.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")
     except OSError as error:
         raise OutputError(f"cannot write {uri}: {error}") from error
+
+
+def _sum(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    totals: dict[str, float] = dict.fromkeys(("recordings", *STATUSES, "segments", "words"), 0)
+    totals |= {"audio_s": 0.0, "speech_s": 0.0}
+    for part in parts:
+        for name, value in part.items():
+            totals[name] += value
+    return totals
 
 
 def _rounded(value: float) -> float:

@@ -76,7 +76,7 @@ def place_words(segment: Segment, hypothesis: Hypothesis, frame_samples: int) ->
     )
 
 
-class _SegmentHandler(ModelHandler[Segment, Any, Recognizer]):  # type: ignore[type-arg,misc]
+class _SegmentHandler(ModelHandler[Segment, Any, Recognizer]):
     """Loads a model once a process; the batches come ready made, one result a segment."""
 
     def __init__(self, recognition: Recognition) -> None:

@@ -40,7 +40,8 @@ class Recording:
 class Track:
     """One channel, or the mix (`channel` None), of an audio file that could be opened.
 
-    `start_sample` and `end_sample` bound the asked stretch at the file's own rate.
+    `start_sample` and `end_sample` bound the asked stretch at the file's own rate;
+    `missing_samples` of it are promised by the header and not there.
     """
 
     recording: Recording
@@ -52,6 +53,7 @@ class Track:
     end_sample: int
     fingerprint: str
     num_spans: int
+    missing_samples: int = 0
 
     @property
     def key(self) -> RecordingKey:
@@ -148,7 +150,7 @@ Batch = tuple[Segment, ...]
 """Segments that are recognised together, longest first."""
 
 
-OK, SILENT, PARTIAL, FAILED = "ok", "silent", "partial", "failed"
+STATUSES = OK, SILENT, PARTIAL, FAILED = "ok", "silent", "partial", "failed"
 
 
 @dataclass(frozen=True, slots=True)

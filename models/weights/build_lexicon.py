@@ -30,8 +30,9 @@ CMUDICT_SHA256 = "e4d421341bf9fa774bcded8e7d6c5d73a1bf8f88edbe129207713850abac49
 # Words, and letters that are spelled out ("b.", "b.'s").
 WORD = re.compile(r"[a-z']*[a-z][a-z']*|[a-z]\.('s)?")
 
-# Left out, so that words are written as they are said: "mister", "missus", "doctor", "okay".
-SHORT_FORMS = frozenset(["mr", "mrs", "dr", "ok"])
+# Left out, so that words are written as they are said. What G2P makes of them goes to those
+# words: the acoustic model learned from texts that abbreviate ("mister" is m ɝ ɹ ə).
+SHORT_FORMS = {"mister": "mr", "missus": "mrs", "doctor": "dr", "okay": "ok"}
 
 # ARPAbet to the tokens that the acoustic model writes; the stress digit matters for AH only.
 ARPABET = {
@@ -137,6 +138,8 @@ def plain_spellings(
 ) -> list[Spelling]:
     """The spellings of one word before variants: G2P's first unless it is nonsense."""
     generated, pronounced = g2p(word), list(cmudict.get(word, ()))
+    if word in SHORT_FORMS:
+        pronounced.append(g2p(SHORT_FORMS[word]))
     if not JUNK.intersection(generated):
         return [generated, *pronounced]
     return pronounced or [without_junk(generated)]
@@ -160,9 +163,10 @@ def build(
 ) -> str:
     """The lexicon's text: a line `word<TAB>tokens` for each spelling, words sorted."""
     variants = tuple(variants)
+    listed = {word for word in words if WORD.fullmatch(word)} - set(SHORT_FORMS.values())
     return "".join(
         f"{word}\t{' '.join(spelling)}\n"
-        for word in sorted({word for word in words if WORD.fullmatch(word)} - SHORT_FORMS)
+        for word in sorted(listed)
         for spelling in with_variants(plain_spellings(word, g2p, cmudict), variants)
     )
 

@@ -89,3 +89,8 @@ def test_nonsense_gives_way_to_a_dictionary_and_is_cleaned_where_there_is_none()
         [],
     )
     assert text.splitlines() == ["abc\ta", "cat\tk æ", "cat\tk æ t", "colonel\tk ɝ n"]
+
+
+def test_a_spoken_form_takes_over_its_abbreviations_sound() -> None:
+    generated = {"mister": ("m", "ɪ"), "mr": ("m", "ɝ")}
+    assert build(["mister", "mr"], generated.__getitem__, {}, []) == "mister\tm ɪ\nmister\tm ɝ\n"

@@ -1,5 +1,6 @@
 """One real job over good, bad, silent and broken input, read back from its Parquet."""
 
+import itertools
 import json
 import math
 import struct
@@ -219,7 +220,7 @@ def test_segments_of_a_long_recording_tile_it(job: Job) -> None:
     assert [row["segment_index"] for row in segments] == list(range(len(segments)))
     assert len(segments) >= 2
     assert segments[0]["start"] == 0.0
-    for before, after in zip(segments, segments[1:], strict=False):
+    for before, after in itertools.pairwise(segments):
         assert before["end"] == after["start"]
     assert segments[-1]["end"] == pytest.approx(job.ledger["sonnet001"]["duration"], abs=1e-3)
     assert job.ledger["sonnet001"]["text"] == " ".join(row["text"] for row in segments)

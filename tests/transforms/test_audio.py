@@ -12,7 +12,7 @@ import apache_beam as beam
 import numpy as np
 import pytest
 import soundfile
-from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing.test_pipeline import TestPipeline as Pipeline
 from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -33,9 +33,7 @@ from transforms.records import EACH, Recording, Track, Waveform
 from transforms.resample import resample
 
 MODEL_HZ = 16_000
-PLAN = AudioPlan(
-    language="en", model_rate_hz=MODEL_HZ, shortest_s=0.1, span_s=3.0, search_s=0.5
-)
+PLAN = AudioPlan(language="en", model_rate_hz=MODEL_HZ, shortest_s=0.1, span_s=3.0, search_s=0.5)
 RATES_HZ = [8000, 11_025, 16_000, 22_050, 44_100, 48_000]
 RELAXED = settings(
     deadline=None,
@@ -105,9 +103,7 @@ def test_spans_tile_the_recording(tmp_path: Path, rate_hz: int) -> None:
     st.floats(0.2, 14.0),
     st.integers(0, 99),
 )
-def test_spans_tile_any_recording(
-    tmp_path: Path, rate_hz: int, seconds: float, seed: int
-) -> None:
+def test_spans_tile_any_recording(tmp_path: Path, rate_hz: int, seconds: float, seed: int) -> None:
     samples = noise(round(seconds * rate_hz), seed=seed)
     recording = write(tmp_path / "any.wav", samples, rate_hz, subtype="FLOAT")
     check_tiling(recording, samples[:, 0], rate_hz)
@@ -126,7 +122,14 @@ def test_planned_spans_tile_the_track(
     grid = rate_hz // np.gcd(rate_hz, MODEL_HZ)
     start = int(grids * grid)
     track = Track(
-        Recording("r", "r.wav"), None, rate_hz, 1, start + length, start, start + length, "f",
+        Recording("r", "r.wav"),
+        None,
+        rate_hz,
+        1,
+        start + length,
+        start,
+        start + length,
+        "f",
         num_spans,
     )
     spans = plan_spans(track, PLAN)
@@ -299,6 +302,7 @@ def test_a_wav_made_by_hand_can_be_read(tmp_path: Path) -> None:
         ("text.mp3", b"ID3 but not really\n" * 100, RecordingError, "text.mp3"),
         ("page.mp3", b"<html><body>404</body></html>", UnreadableAudioError, "not audio"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_bad_file_is_refused_by_its_header(
     tmp_path: Path, name: str, content: bytes, error: type[RecordingError], says: str
@@ -406,11 +410,9 @@ def test_the_transforms_turn_errors_into_failures(tmp_path: Path) -> None:
     )
     samples = noise(8000)
     samples[0] = np.nan
-    corrupt = replace(
-        write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT"), id="corrupt"
-    )
+    corrupt = replace(write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT"), id="corrupt")
     missing = Recording("missing", str(tmp_path / "missing.wav"))
-    with TestPipeline(runner="FnApiRunner") as pipeline:
+    with Pipeline(runner="FnApiRunner") as pipeline:
         planned = pipeline | beam.Create([good, corrupt, missing]) | PlanSpans(PLAN)
         decoded = planned.spans | DecodeSpans(PLAN)
         assert_that(
@@ -434,3 +436,35 @@ def test_the_transforms_turn_errors_into_failures(tmp_path: Path) -> None:
             ),
             label="failures",
         )
+
+
+def cut_wav(folder: Path, promised_bytes: int | None = None) -> Recording:
+    """Two seconds at 16 kHz, of which the file holds one and a quarter."""
+    recording = write(folder / "cut.wav", noise(32_000, seed=5), 16_000)
+    data = bytearray((folder / "cut.wav").read_bytes()[: 44 + 2 * 20_000])
+    if promised_bytes is not None:
+        data[40:44] = promised_bytes.to_bytes(4, "little")
+    (folder / "cut.wav").write_bytes(bytes(data))
+    return recording
+
+
+def test_a_cut_wav_keeps_what_is_there_and_says_so(tmp_path: Path) -> None:
+    (track,) = plan_tracks(cut_wav(tmp_path), PLAN)
+    assert (track.num_samples, track.missing_samples) == (20_000, 12_000)
+    (span,) = plan_spans(track, PLAN)
+    waveform, error = decode_span(span, PLAN)
+    assert len(waveform.samples) == 20_000
+    assert isinstance(error, TruncatedAudioError)
+    assert "breaks off at 1.250 s; its header promises 2.000 s" in str(error)
+
+
+def test_a_stretch_before_the_cut_is_whole(tmp_path: Path) -> None:
+    recording = replace(cut_wav(tmp_path), offset_s=0.5, duration_s=0.75)
+    (track,) = plan_tracks(recording, PLAN)
+    assert (track.end_sample, track.missing_samples) == (20_000, 0)
+
+
+@pytest.mark.parametrize("promised_bytes", [0xFFFFFFFF, 0x7FFFFFFF])
+def test_a_streamed_wav_promises_nothing(tmp_path: Path, promised_bytes: int) -> None:
+    (track,) = plan_tracks(cut_wav(tmp_path, promised_bytes), PLAN)
+    assert (track.num_samples, track.missing_samples) == (20_000, 0)

@@ -9,7 +9,7 @@ from itertools import pairwise
 import apache_beam as beam
 import numpy as np
 import pytest
-from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing.test_pipeline import TestPipeline as Pipeline
 from apache_beam.testing.util import assert_that
 from apache_beam.utils.windowed_value import WindowedValue
 from hypothesis import given
@@ -117,6 +117,6 @@ def test_the_transform_passes_every_segment_on() -> None:
         if sorted(i for batch in indices(batches) for i in batch) != list(range(50)):
             raise AssertionError(f"segments lost or repeated: {indices(batches)}")
 
-    with TestPipeline(runner="FnApiRunner") as pipeline:
+    with Pipeline(runner="FnApiRunner") as pipeline:
         batches = pipeline | beam.Create(segments) | BatchSegments(BatchBudget(20.0, 60.0))
         assert_that(batches, check)

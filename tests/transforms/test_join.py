@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 import pytest
-from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing.test_pipeline import TestPipeline as Pipeline
 from apache_beam.testing.util import assert_that
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,7 +169,9 @@ def test_every_key_is_joined_once() -> None:
     ]
 
     def check(entries: list[LedgerEntry]) -> None:
-        statuses = sorted((entry.recording.id, entry.channel or 0, entry.status) for entry in entries)
+        statuses = sorted(
+            (entry.recording.id, entry.channel or 0, entry.status) for entry in entries
+        )
         expected = [
             ("each", 0, OK),
             ("each", 1, FAILED),
@@ -181,7 +183,7 @@ def test_every_key_is_joined_once() -> None:
         if statuses != expected:
             raise AssertionError(statuses)
 
-    with TestPipeline(runner="FnApiRunner") as pipeline:
+    with Pipeline(runner="FnApiRunner") as pipeline:
         parts = {
             "tracks": pipeline | "Tracks" >> beam.Create(tracks),
             "outcomes": pipeline | "Outcomes" >> beam.Create(outcomes),

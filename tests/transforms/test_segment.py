@@ -7,7 +7,7 @@ import itertools
 import apache_beam as beam
 import numpy as np
 import pytest
-from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing.test_pipeline import TestPipeline as Pipeline
 from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -131,7 +131,7 @@ def test_every_span_has_one_outcome() -> None:
         waveform(np.zeros(0, np.float32), 2, 3),
     ]
     key = ("r", -1)
-    with TestPipeline(runner="FnApiRunner") as pipeline:
+    with Pipeline(runner="FnApiRunner") as pipeline:
         cut = pipeline | beam.Create(waveforms) | CutSegments(SEGMENTATION)
         assert_that(
             cut.outcomes,

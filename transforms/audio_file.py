@@ -1,0 +1,92 @@
+"""Audio files, opened through fsspec and read by libsndfile."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import fsspec
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from transforms.errors import EmptyAudioError, RecordingError, UnreadableAudioError
+
+STREAMED_SIZE = 0x7FFFFF00
+BLOCK_SAMPLES = 4096
+
+
+@contextmanager
+def open_audio(uri: str) -> Iterator[tuple[soundfile.SoundFile, str]]:
+    """An open file and the fingerprint of what is stored there: size with entity tag or mtime.
+
+    Raises `UnreadableAudioError` or `EmptyAudioError`, naming the URI.
+    """
+    try:
+        filesystem, path = fsspec.core.url_to_fs(uri)
+        stat = filesystem.info(path)
+        if stat.get("type") == "directory":
+            raise UnreadableAudioError(f"{uri} is a directory, not an audio file")
+        if stat.get("size") == 0:
+            raise EmptyAudioError(f"{uri} is empty (0 bytes)")
+        with filesystem.open(path, "rb") as stored, soundfile.SoundFile(stored) as audio:
+            yield audio, _fingerprint(stat)
+    except FileNotFoundError:
+        raise UnreadableAudioError(f"{uri} does not exist") from None
+    except RecordingError:
+        raise
+    except soundfile.SoundFileError as error:
+        raise UnreadableAudioError(f"{uri} is not audio that can be read: {error}") from error
+    except (OSError, ImportError, ValueError) as error:
+        raise UnreadableAudioError(f"{uri} cannot be opened: {error}") from error
+
+
+def read_frames(audio: soundfile.SoundFile, first: int, last: int) -> NDArray[np.float32]:
+    """`(frames, channels)`; fewer than asked for where the file breaks off.
+
+    Some decoders raise at the break and withhold what came before, hence the blocks. They end at
+    the same places of the file whoever reads, so that all see the same break.
+    """
+    frames = np.empty((last - first, audio.channels), dtype=np.float32)
+    position = first
+    try:
+        if first:
+            audio.seek(first)
+        while position < last:
+            end = min(last, (position // BLOCK_SAMPLES + 1) * BLOCK_SAMPLES)
+            block = audio.read(out=frames[position - first : end - first])
+            position += len(block)
+            if position < end:
+                break
+    except soundfile.SoundFileError:
+        pass
+    return frames[: position - first]
+
+
+def missing_samples(audio: soundfile.SoundFile) -> int:
+    """Samples that a RIFF header promises beyond the end of the file.
+
+    libsndfile shortens `frames` to what is there and says so only in its log. A writer that never
+    came back to its header left zero or a maximum there, which promises nothing.
+    """
+    sizes = re.search(r"data : (\d+) \(should be (\d+)\)", audio.extra_info)
+    if sizes is None:
+        return 0
+    promised, stored = int(sizes[1]), int(sizes[2])
+    if stored == 0 or not stored < promised < STREAMED_SIZE:
+        return 0
+    return int(audio.frames * (promised - stored) // stored)
+
+
+def _fingerprint(stat: dict[str, object]) -> str:
+    version = next(
+        (
+            stat[name]
+            for name in ("ETag", "etag", "md5Hash", "mtime", "LastModified")
+            if name in stat
+        ),
+        None,
+    )
+    return hashlib.sha256(f"{stat.get('size')} {version}".encode()).hexdigest()[:32]
