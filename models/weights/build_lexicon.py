@@ -34,6 +34,10 @@ WORD = re.compile(r"[a-z']*[a-z][a-z']*|[a-z]\.('s)?")
 # words: the acoustic model learned from texts that abbreviate ("mister" is m ɝ ɹ ə).
 SHORT_FORMS = {"mister": "mr", "missus": "mrs", "doctor": "dr", "okay": "ok"}
 
+# Slurs with no other meaning: a search that guesses one for a word it does not know does more harm
+# than one that misses it where it was said.
+SLURS = frozenset(["fag", "fags", "faggot", "gook", "nigger", "nigger's", "niggers", "spic"])
+
 # ARPAbet to the tokens that the acoustic model writes; the stress digit matters for AH only.
 ARPABET = {
     "AA": "ɑ", "AE": "æ", "AH": "ʌ", "AO": "ɔ", "AW": "aʊ", "AY": "aɪ", "B": "b", "CH": "t͡ʃ",
@@ -163,7 +167,7 @@ def build(
 ) -> str:
     """The lexicon's text: a line `word<TAB>tokens` for each spelling, words sorted."""
     variants = tuple(variants)
-    listed = {word for word in words if WORD.fullmatch(word)} - set(SHORT_FORMS.values())
+    listed = {word for word in words if WORD.fullmatch(word)} - set(SHORT_FORMS.values()) - SLURS
     return "".join(
         f"{word}\t{' '.join(spelling)}\n"
         for word in sorted(listed)
