@@ -11,7 +11,7 @@ import numpy as np
 from apache_beam.pvalue import TaggedOutput
 from numpy.typing import NDArray
 
-from transforms.audio_file import missing_samples, open_audio, read_frames
+from transforms.audio_file import length_tolerance, missing_samples, open_audio, read_frames
 from transforms.errors import (
     CorruptAudioError,
     EmptyAudioError,
@@ -243,7 +243,8 @@ def _read_mono(
         if fingerprint != track.fingerprint:
             raise UnreadableAudioError(f"{uri} changed while it was being transcribed")
         frames = read_frames(audio, first, last)
-    if len(frames) < last - first:
+        tolerance = length_tolerance(audio) if last == track.num_samples else 0
+    if len(frames) + tolerance < last - first:
         broken_s = (first + len(frames)) / track.sample_rate_hz
         error = TruncatedAudioError(
             f"{uri} breaks off at {broken_s:.3f} s of {track.duration_s:.3f} s"

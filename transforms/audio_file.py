@@ -16,6 +16,7 @@ from transforms.errors import EmptyAudioError, RecordingError, UnreadableAudioEr
 
 STREAMED_SIZE = 0x7FFFFF00
 BLOCK_SAMPLES = 4096
+MP3_FRAME_SAMPLES = 1152
 
 
 @contextmanager
@@ -37,8 +38,10 @@ def open_audio(uri: str) -> Iterator[tuple[soundfile.SoundFile, str]]:
         raise UnreadableAudioError(f"{uri} does not exist") from None
     except RecordingError:
         raise
-    except soundfile.SoundFileError as error:
-        raise UnreadableAudioError(f"{uri} is not audio that can be read: {error}") from error
+    except soundfile.LibsndfileError as error:
+        raise UnreadableAudioError(
+            f"{uri} is not audio that can be read: {error.error_string}"
+        ) from error
     except (OSError, ImportError, ValueError) as error:
         raise UnreadableAudioError(f"{uri} cannot be opened: {error}") from error
 
@@ -63,6 +66,11 @@ def read_frames(audio: soundfile.SoundFile, first: int, last: int) -> NDArray[np
     except soundfile.SoundFileError:
         pass
     return frames[: position - first]
+
+
+def length_tolerance(audio: soundfile.SoundFile) -> int:
+    """Samples by which the end of a sound file may come early: MP3 counts whole frames."""
+    return MP3_FRAME_SAMPLES if audio.format == "MP3" else 0
 
 
 def missing_samples(audio: soundfile.SoundFile) -> int:

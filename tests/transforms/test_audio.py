@@ -468,3 +468,22 @@ def test_a_stretch_before_the_cut_is_whole(tmp_path: Path) -> None:
 def test_a_streamed_wav_promises_nothing(tmp_path: Path, promised_bytes: int) -> None:
     (track,) = plan_tracks(cut_wav(tmp_path, promised_bytes), PLAN)
     assert (track.num_samples, track.missing_samples) == (20_000, 0)
+
+
+def test_an_mp3_that_ends_within_a_frame_is_whole(tmp_path: Path) -> None:
+    """An MP3's header counts whole frames of 1,152 samples, more than a decoder gives back."""
+    recording = write(tmp_path / "voice.mp3", noise(24_000, seed=6), 16_000)
+    (track,) = plan_tracks(recording, PLAN)
+    (span,) = plan_spans(track, PLAN)
+    short = replace(track, num_samples=track.num_samples + 64, end_sample=track.end_sample + 64)
+    assert decode_span(replace(span, track=short, end_sample=short.end_sample), PLAN)[1] is None
+    cut = replace(track, num_samples=track.num_samples + 1_153, end_sample=track.end_sample + 1_153)
+    _, error = decode_span(replace(span, track=cut, end_sample=cut.end_sample), PLAN)
+    assert isinstance(error, TruncatedAudioError)
+
+
+def test_an_error_speaks_of_the_file_and_not_of_python(tmp_path: Path) -> None:
+    (tmp_path / "letter.wav").write_text("dear reader")
+    with pytest.raises(UnreadableAudioError) as caught:
+        plan_tracks(Recording("letter", str(tmp_path / "letter.wav")), PLAN)
+    assert "object at" not in str(caught.value)
