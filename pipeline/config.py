@@ -35,7 +35,7 @@ class TranscriptionConfig:
     model: str = "en-phoneme-ctc"
     decoder: str = "beam"
     beam: BeamSearchOptions = field(default_factory=BeamSearchOptions)
-    batch_s: float = 120.0
+    batch_s: float = 40.0
     segment_s: float = 30.0
     device: str = "cpu"
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)

@@ -16,8 +16,8 @@ from transforms.records import Batch, Segment
 class BatchBudget:
     """`batch_s` bounds a batch's padded seconds, `buffer_s` what waits to be sorted."""
 
-    batch_s: float = 120.0
-    buffer_s: float = 600.0
+    batch_s: float = 40.0
+    buffer_s: float = 1200.0
 
 
 def pack_lengths(lengths: Sequence[int], budget: int) -> list[list[int]]:
