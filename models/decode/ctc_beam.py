@@ -165,9 +165,7 @@ class CtcBeamDecoder:
         options: BeamSearchOptions,
     ) -> CtcBeamDecoder:
         """Build the decoder from files; errors are those of `load_lexicon` as well."""
-        return cls(
-            load_lexicon(lexicon_path, vocabulary), language_model_path, vocabulary, options
-        )
+        return cls(load_lexicon(lexicon_path, vocabulary), language_model_path, vocabulary, options)
 
     def __reduce__(self) -> tuple[type[CtcBeamDecoder], tuple[Any, ...]]:
         return type(self), self._recipe

@@ -162,9 +162,7 @@ def compile_build_binary(sdist: bytes, compiler: str, directory: Path) -> Path:
     program = directory / "build_binary"
     main = str(root / "lm" / "build_binary_main.cc")
     flags = ["-std=c++11", "-O2", "-w", "-DNDEBUG", "-DKENLM_MAX_ORDER=3", f"-I{root}"]
-    subprocess.run(
-        [compiler, *flags, "-o", str(program), main, *sources, "-lpthread"], check=True
-    )
+    subprocess.run([compiler, *flags, "-o", str(program), main, *sources, "-lpthread"], check=True)
     return program
 
 
@@ -191,9 +189,7 @@ def main() -> None:
         # 10 bits keep scores within 0.03 of the ARPA's (8 bits: 0.08; none: twice the size);
         # pointers are compressed as far as KenLM can.
         packing = ["-q", "10", "-b", "10", "-a", "64", "-T", str(directory / "sort")]
-        subprocess.run(
-            [str(program), *packing, "trie", str(arpa), str(options.output)], check=True
-        )
+        subprocess.run([str(program), *packing, "trie", str(arpa), str(options.output)], check=True)
 
 
 if __name__ == "__main__":
