@@ -11,6 +11,7 @@ import numpy as np
 from apache_beam.pvalue import TaggedOutput
 from numpy.typing import NDArray
 
+from transforms import tally
 from transforms.audio_file import length_tolerance, missing_samples, open_audio, read_frames
 from transforms.errors import (
     CorruptAudioError,
@@ -183,6 +184,7 @@ class _PlanSpans(beam.DoFn):
             yield TaggedOutput("failures", failure_of(error, recording, None, "plan"))
             return
         for track in tracks:
+            tally.planned((track.end_sample - track.start_sample) / track.sample_rate_hz)
             yield TaggedOutput("tracks", track)
             yield from plan_spans(track, self.plan)
 

@@ -16,7 +16,9 @@ import soundfile
 
 from pipeline.cli import main
 from tests.conftest import DATA
+from transforms import tally
 from transforms.schema import RECORDINGS, TRANSCRIPTS
+from transforms.tally import Tally
 
 Row = dict[str, Any]
 
@@ -49,6 +51,7 @@ class Job:
     ledger: dict[str, Row]
     segments: list[Row]
     commit: dict[str, Any]
+    tally: Tally
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +90,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
 
     output = folder / "out"
     exit_code, printed = run(["transcribe", str(manifest), "--output", str(output)])
+    counted = tally.current()
     (commit_file,) = (output / "runs").iterdir()
     commit = json.loads(commit_file.read_text())
     ledger = read_rows(output, "recordings")
@@ -95,7 +99,8 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
         for row in ledger
     }
     assert len(keyed) == len(ledger), "a recording and channel stands in the ledger twice"
-    return Job(exit_code, output, printed, keyed, read_rows(output, "transcripts"), commit)
+    segments = read_rows(output, "transcripts")
+    return Job(exit_code, output, printed, keyed, segments, commit, counted)
 
 
 def run(argv: list[str]) -> tuple[int, str]:
@@ -242,6 +247,19 @@ def test_parquet_has_the_schema_of_the_contract(job: Job) -> None:
         for path in (job.output / table).glob("run=*/*.parquet"):
             assert pq.read_schema(path).equals(schema)
     assert {row["run_id"] for row in job.segments} == {job.commit["run_id"]}
+
+
+def test_the_tally_counts_what_was_planned_and_done(job: Job) -> None:
+    tracks = [row for row in job.ledger.values() if row["sample_rate"] is not None]
+    assert job.tally.tracks_planned == len(tracks)
+    stretch_s, whole_s = 3.0, job.ledger["stretch"]["duration"]
+    planned_s = sum(row["duration"] for row in tracks) + stretch_s - whole_s
+    assert job.tally.audio_planned_s == pytest.approx(planned_s, abs=0.05)
+    spoken = [row for row in tracks if row["num_segments"]]
+    assert job.tally.tracks_done == len(spoken)
+    assert job.tally.audio_done_s == pytest.approx(
+        sum(row["speech_duration"] for row in spoken), abs=0.05
+    )
 
 
 def test_the_summary_shows_texts_failures_and_places(job: Job) -> None:
