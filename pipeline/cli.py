@@ -24,11 +24,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments, others = parser.parse_known_args(argv)
     if others and arguments.command != "transcribe":
         parser.error(f"unrecognized arguments: {' '.join(others)}")
+    verbose = getattr(arguments, "verbose", False)
     logging.basicConfig(
         stream=sys.stderr,
-        level=logging.INFO if getattr(arguments, "verbose", False) else logging.ERROR,
+        level=logging.INFO if verbose else logging.ERROR,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    # Beam logs the trace of every error that it then raises.
+    logging.getLogger("apache_beam").setLevel(logging.NOTSET if verbose else logging.CRITICAL)
     try:
         if arguments.command == "evaluate":
             from pipeline import evaluate

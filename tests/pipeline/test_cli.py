@@ -56,6 +56,17 @@ def test_an_output_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (tmp_path / "out").read_text() == "mine"
 
 
+def test_a_job_that_cannot_commit_fails_with_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "transcripts").write_text("in the way")
+    assert main(["transcribe", SPEECH, "--output", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith("beamscribe: the job failed: the run cannot be committed")
+    assert said.out == ""
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize("command", ["transcribe", "evaluate"])
 def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
