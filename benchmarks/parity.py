@@ -22,25 +22,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.workload import load_workload
 from models import load_recognizer
-from transforms.audio import AudioPlan, decode_span, plan_spans, plan_tracks
-from transforms.manifest import read_sources
-from transforms.records import Recording
-from transforms.segment import Segmentation, cut_segments
+from pipeline.config import TranscriptionConfig
 
-PLAN = AudioPlan(language="en", model_rate_hz=16_000, shortest_s=0.025)
-WINDOW = Segmentation(longest_s=29.9)
+WINDOW_S = 29.9
 
 
 def read_segments(manifest: str) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """`id/segment` and samples at 16 kHz of everything that a manifest names."""
-    for item in read_sources([manifest]):
-        if isinstance(item, Recording):
-            for track in plan_tracks(item, PLAN):
-                for span in plan_spans(track, PLAN):
-                    waveform, _ = decode_span(span, PLAN)
-                    for segment in cut_segments(waveform, WINDOW):
-                        yield f"{item.id}/{segment.index}", segment.samples
+    config = TranscriptionConfig(sources=(manifest,), output="", segment_s=WINDOW_S)
+    for segment in load_workload(config, minutes=0).segments:
+        yield f"{segment.span.track.recording.id}/{segment.index}", segment.samples
 
 
 def engine_tokens(wheel: Path, waveforms: list[NDArray[np.float32]]) -> list[NDArray[np.int64]]:

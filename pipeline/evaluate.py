@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigurationError
+from pipeline.ledger import read_run
 from pipeline.score import Evaluation, Pair, RecordingScore, score
 
 if TYPE_CHECKING:
@@ -72,8 +73,6 @@ def read_ledger(directory: str) -> tuple[LedgerRow, ...]:
     ledger that cannot be read.
     """
     import fsspec
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
         filesystem, root = fsspec.core.url_to_fs(directory)
@@ -95,18 +94,7 @@ def read_ledger(directory: str) -> tuple[LedgerRow, ...]:
     columns = list(LedgerRow.__dataclass_fields__)
     rows: list[LedgerRow] = []
     for run_id in run_ids:
-        for path in filesystem.find(f"{root}/recordings/run={run_id}", maxdepth=1):
-            if not path.endswith(".parquet"):
-                continue
-            try:
-                with filesystem.open(path, "rb") as file:
-                    table = pq.ParquetFile(file).read(columns=columns)
-            except (OSError, pa.ArrowInvalid) as error:
-                raise ConfigurationError(f"cannot read the ledger {path}: {error}") from error
-            missing = sorted(set(columns) - set(table.column_names))
-            if missing:
-                raise ConfigurationError(f"the ledger {path} lacks {', '.join(missing)}")
-            rows.extend(LedgerRow(**row) for row in table.select(columns).to_pylist())
+        rows += (LedgerRow(**row) for row in read_run(filesystem, root, run_id, columns))
     return tuple(rows)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import fsspec
-import pyarrow.parquet as pq
 from rich.console import Console
 from rich.markup import escape
 
-from transforms.records import FAILED, OK
+from pipeline.ledger import read_run
+from transforms.records import FAILED, OK, STATUSES
 
 RECORDINGS_SHOWN = 50
 
@@ -24,9 +24,7 @@ def print_summary(output: str, commit: dict[str, Any]) -> None:
         console.print(f"... and {len(rows) - RECORDINGS_SHOWN} more in the ledger")
     totals, wall_s = commit["totals"], commit["wall_s"]
     counts = ", ".join(
-        f"{totals[status]:.0f} {status}"
-        for status in ("ok", "silent", "partial", "failed")
-        if totals.get(status)
+        f"{totals[status]:.0f} {status}" for status in STATUSES if totals.get(status)
     )
     audio_s = totals["audio_s"]
     console.print(
@@ -50,9 +48,6 @@ def _line(row: dict[str, Any]) -> str:
 
 def _ledger(output: str, commit: dict[str, Any]) -> list[dict[str, Any]]:
     columns = ["recording_id", "channel", "status", "text", "error_type", "error_message"]
-    rows: list[dict[str, Any]] = []
-    for name in commit["files"]:
-        if name.startswith("recordings/"):
-            with fsspec.open(f"{output.rstrip('/')}/{name}", "rb") as file:
-                rows += pq.read_table(file, columns=columns, partitioning=None).to_pylist()
+    filesystem, root = fsspec.core.url_to_fs(output)
+    rows = read_run(filesystem, root.rstrip("/"), commit["run_id"], columns)
     return sorted(rows, key=lambda row: (row["recording_id"], row["channel"] or 0))

@@ -144,7 +144,7 @@ def decode_span(span: Span, plan: AudioPlan) -> tuple[Waveform, RecordingError |
     if span.index + 1 < track.num_spans and end > span.end_sample - reach:
         end = edge(span.end_sample)
     resampled = resample(samples, rate_hz, plan.model_rate_hz)
-    scale = plan.model_rate_hz // math.gcd(rate_hz, plan.model_rate_hz)
+    scale = grid_samples(plan.model_rate_hz, rate_hz)
     left = (start - first) // grid * scale
     # Rounded down: a last sample that begins before the end of the file must not last beyond it.
     right = (end - first) * plan.model_rate_hz // rate_hz

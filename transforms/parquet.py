@@ -111,12 +111,11 @@ def commit_run(staged: Iterable[StagedFiles], output: RunOutput) -> dict[str, An
     staged = list(staged)
     totals = _sum(files.totals for files in staged)
     names = [name for files in staged for name in files.names]
-    filesystem, root = fsspec.core.url_to_fs(output.directory)
+    filesystem, staging = fsspec.core.url_to_fs(output.staging)
     try:
         for table, name in sorted(names):
-            source = f"{root}/_staging/run={output.stamp.run_id}/{table}/{name}"
-            target = f"{root}/{table}/run={output.stamp.run_id}/{name}"
-            filesystem.makedirs(filesystem._parent(target), exist_ok=True)
+            source = f"{staging}/{table}/{name}"
+            _, target = _make_room(f"{output.table(table)}/{name}")
             if filesystem.exists(source) or not filesystem.exists(target):
                 filesystem.mv(source, target)
         finished_at = datetime.now(UTC)
@@ -133,7 +132,6 @@ def commit_run(staged: Iterable[StagedFiles], output: RunOutput) -> dict[str, An
             "files": [f"{table}/run={output.stamp.run_id}/{name}" for table, name in sorted(names)],
         }
         write_whole(output.commit_file, json.dumps(commit, indent=2, ensure_ascii=False) + "\n")
-        staging = f"{root}/_staging/run={output.stamp.run_id}"
         if filesystem.exists(staging):
             filesystem.rm(staging, recursive=True)
     except OSError as error:
@@ -143,8 +141,7 @@ def commit_run(staged: Iterable[StagedFiles], output: RunOutput) -> dict[str, An
 
 def write_whole(uri: str, text: str) -> None:
     """Write a small file so that a reader sees all of it or none."""
-    filesystem, path = fsspec.core.url_to_fs(uri)
-    filesystem.makedirs(filesystem._parent(path), exist_ok=True)
+    filesystem, path = _make_room(uri)
     partial = f"{path}.{uuid.uuid4().hex}.partial"
     with filesystem.open(partial, "w", encoding="utf-8") as file:
         file.write(text)
@@ -196,10 +193,16 @@ def _commit(_: None, staged: list[StagedFiles], output: RunOutput) -> dict[str, 
     return commit_run(staged, output)
 
 
+def _make_room(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The filesystem and path of a file to be written; its folder exists."""
+    filesystem, path = fsspec.core.url_to_fs(uri)
+    filesystem.makedirs(filesystem._parent(path), exist_ok=True)
+    return filesystem, path
+
+
 def _write_table(uri: str, rows: list[Row], schema: pa.Schema) -> None:
     try:
-        filesystem, path = fsspec.core.url_to_fs(uri)
-        filesystem.makedirs(filesystem._parent(path), exist_ok=True)
+        filesystem, path = _make_room(uri)
         with filesystem.open(path, "wb") as file:
             pq.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")
     except OSError as error:

@@ -42,6 +42,7 @@ class DecoderPool:
             initializer=_load_decoder,
             initargs=(recipe,),
         )
+        # A submission starts one process where none is idle; all shall load while there is no work.
         for _ in range(workers):
             self._processes.submit(_load_decoder, recipe)
 

@@ -7,7 +7,6 @@ The trigrams are CMU's US English model as the pocketsphinx wheel ships it, a bi
 from __future__ import annotations
 
 import argparse
-import hashlib
 import io
 import math
 import struct
@@ -21,6 +20,8 @@ from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.weights.source import verified
 
 POCKETSPHINX_SHA256 = "bb8fd0fc7fb08dd8f85da21f5121f34ebf4186a5bee91ce85e2d358e69a448bf"  # 5.1.1
 KENLM_SHA256 = "c4628bb9fb63c8a6f9240035b8b037385cfc404cb72e933cf48878291edac1e8"  # 0.3.0
@@ -53,15 +54,6 @@ class Trigrams:
     bigram_backoffs: Scores
     trigrams: Ids
     trigram_scores: Scores
-
-
-def verified(path: Path, sha256: str) -> bytes:
-    """The bytes of `path`; raises `ValueError` where they have another hash."""
-    raw = path.read_bytes()
-    found = hashlib.sha256(raw).hexdigest()
-    if found != sha256:
-        raise ValueError(f"{path} has sha256 {found}, not {sha256}: it is another release")
-    return raw
 
 
 def bit_column(packed: bytes, entry_bits: int, offset: int, count: int, bits: int) -> Ids:
@@ -174,8 +166,7 @@ def main() -> None:
     parser.add_argument("--words", type=Path, help="also write the model's words, one a line")
     parser.add_argument("--output", type=Path, required=True, help="trigram.kenlm")
     options = parser.parse_args()
-    wheel = io.BytesIO(verified(options.pocketsphinx_wheel, POCKETSPHINX_SHA256))
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(verified(options.pocketsphinx_wheel, POCKETSPHINX_SHA256)) as archive:
         model = read_trie(archive.read(MODEL_IN_WHEEL))
     if options.words:
         options.words.write_text("".join(f"{word}\n" for word in model.words), encoding="utf-8")
@@ -184,7 +175,7 @@ def main() -> None:
         arpa = directory / "trigram.arpa"
         with arpa.open("w", encoding="utf-8") as output:
             write_arpa(model, output)
-        sdist = verified(options.kenlm_sdist, KENLM_SHA256)
+        sdist = verified(options.kenlm_sdist, KENLM_SHA256).read_bytes()
         program = compile_build_binary(sdist, options.compiler, directory)
         # 10 bits keep scores within 0.03 of the ARPA's (8 bits: 0.08; none: twice the size);
         # pointers are compressed as far as KenLM can.

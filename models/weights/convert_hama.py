@@ -12,7 +12,6 @@ shape, offset and size; the data start at the next multiple of 16.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import struct
 import zipfile
@@ -23,8 +22,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from models.errors import CheckpointError
+from models.weights.source import HAMA_SHA256, verified
 
-WHEEL_SHA256 = "be48d6379d288fc588ff9a5f609462b2fb81287dd84afaa2dfb1d283cb280c4d"
 OUTPUT = Path(__file__).parent / "en_phoneme_ctc"
 BLOCKS = 4
 
@@ -111,9 +110,7 @@ def rename(source: Tensors) -> Tensors:
 
 def convert(wheel: Path, output: Path) -> None:
     """Write the weights and the vocabulary. Raises `CheckpointError` for another wheel."""
-    if hashlib.sha256(wheel.read_bytes()).hexdigest() != WHEEL_SHA256:
-        raise CheckpointError(f"{wheel} is not the hama 1.7.0 wheel that these weights come from")
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(verified(wheel, HAMA_SHA256)) as archive:
         source = read_hama_pack(archive.read("hama/assets/asr_waveform.hama"))
         decoder = json.loads(archive.read("hama/assets/g2p_vocab.json"))["decoder"]
     output.mkdir(parents=True, exist_ok=True)
@@ -125,7 +122,7 @@ def convert(wheel: Path, output: Path) -> None:
             for name, tensor in sorted(rename(source).items())
         },
         output / "acoustic.safetensors",
-        metadata={"source": "hama 1.7.0", "licence": "Apache-2.0", "wheel_sha256": WHEEL_SHA256},
+        metadata={"source": "hama 1.7.0", "licence": "Apache-2.0", "wheel_sha256": HAMA_SHA256},
     )
     vocabulary = {"tokens": [*decoder, "<wb>", "<blank>"], "blank": 190, "word_boundary": 189}
     (output / "vocabulary.json").write_text(
