@@ -33,7 +33,7 @@ def read_segments(manifest: str) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """`id/segment` and samples at 16 kHz of everything that a manifest names."""
     config = TranscriptionConfig(sources=(manifest,), output="", segment_s=WINDOW_S)
     for segment in load_workload(config, minutes=0).segments:
-        yield f"{segment.span.track.recording.id}/{segment.index}", segment.samples
+        yield f"{segment.tracks[0].recording.id}/{segment.index}", segment.samples
 
 
 def engine_tokens(wheel: Path, waveforms: list[NDArray[np.float32]]) -> list[NDArray[np.int64]]:

@@ -47,7 +47,7 @@ def load_workload(config: TranscriptionConfig, minutes: float) -> Workload:
     recordings: list[Recording] = []
     segments: list[Segment] = []
     audio_s = 0.0
-    for item in read_sources(config.sources):
+    for item in read_sources(config.sources, config.stores):
         if not isinstance(item, Recording):
             raise ManifestError(f"{item.message}; a benchmark needs a manifest without faults")
         recordings.append(item)

@@ -114,5 +114,5 @@ def _transcribe(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int
     }
     config = TranscriptionConfig(sources=tuple(arguments.sources), output=arguments.output, **given)
     commit = transcribe(config, beam_flags, progress_bar)
-    print_summary(config.output, commit)
+    print_summary(config.output, commit, config.stores)
     return SOME_FAILED if commit["totals"].get("failed") else DONE

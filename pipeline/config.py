@@ -18,6 +18,7 @@ from transforms.batch import BatchBudget
 from transforms.recognize import Recognition
 from transforms.schema import SCHEMA_VERSION
 from transforms.segment import Segmentation
+from transforms.store import Stores
 
 DECODERS = ("beam", "greedy")
 
@@ -39,6 +40,7 @@ class TranscriptionConfig:
     segment_s: float = 30.0
     device: str = "cpu"
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    stores: Stores = field(default_factory=Stores)
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -72,6 +74,7 @@ class TranscriptionConfig:
             language=self.card.language,
             model_rate_hz=self.card.sample_rate_hz,
             shortest_s=self.card.shortest_samples / self.card.sample_rate_hz,
+            stores=self.stores,
         )
 
     @property
@@ -98,9 +101,14 @@ class TranscriptionConfig:
             "schema": SCHEMA_VERSION,
             "decoder": self.decoder,
             "segmentation": asdict(self.segmentation),
-            "audio": asdict(self.audio_plan),
+            "audio": without_stores(asdict(self.audio_plan)),
         }
         if self.decoder == "beam":
             parts["beam"] = asdict(self.beam)
             parts["linguistic"] = self.card.linguistic_fingerprint()
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def without_stores(fields: dict[str, Any]) -> dict[str, Any]:
+    """A configuration's fields but for how stores are reached, which may hold credentials."""
+    return {name: value for name, value in fields.items() if name != "stores"}

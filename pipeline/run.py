@@ -14,12 +14,11 @@ from importlib.metadata import version
 from typing import Any
 
 import apache_beam as beam
-import fsspec
 import torch
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from models.errors import ModelError
-from pipeline.config import TranscriptionConfig
+from pipeline.config import TranscriptionConfig, without_stores
 from pipeline.errors import ConfigurationError
 from pipeline.transcribe import Transcribe
 from transforms import tally
@@ -56,7 +55,7 @@ def transcribe(
         raise ConfigurationError(f"--device is {config.device}, but there is no CUDA device here")
     try:
         output = _output(config)
-        items = read_sources(config.sources)
+        items = read_sources(config.sources, config.stores)
     except (ModelError, ManifestError) as error:
         raise ConfigurationError(str(error)) from error
     _prepare(output)
@@ -67,7 +66,8 @@ def transcribe(
         build(pipeline, items, config, output)
         result = pipeline.run()
         result.wait_until_finish()
-    with fsspec.open(output.commit_file, "r", encoding="utf-8") as file:
+    filesystem, path = config.stores.locate(output.commit_file)
+    with filesystem.open(path, "r", encoding="utf-8") as file:
         commit: dict[str, Any] = json.load(file)
     return commit
 
@@ -126,7 +126,7 @@ def _unknown_flags(flags: Sequence[str]) -> list[str]:
 
 def _prepare(output: RunOutput) -> None:
     try:
-        filesystem, staging = fsspec.core.url_to_fs(output.staging)
+        filesystem, staging = output.stores.locate(output.staging)
         filesystem.makedirs(staging, exist_ok=True)
     except (OSError, ImportError, ValueError) as error:
         raise ConfigurationError(
@@ -146,7 +146,8 @@ def _output(config: TranscriptionConfig) -> RunOutput:
             config_fingerprint=config.fingerprint(),
         ),
         started_at=started_at,
-        configuration=asdict(config),
+        configuration=without_stores(asdict(config)),
+        stores=config.stores,
         versions={
             "python": platform.python_version(),
             **{name: version(name) for name in VERSIONS_OF},

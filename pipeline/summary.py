@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import fsspec
 from rich.console import Console
 from rich.markup import escape
 
 from pipeline.ledger import read_run
 from transforms.records import FAILED, OK, STATUSES
+from transforms.store import Stores
 
 RECORDINGS_SHOWN = 50
 
 
-def print_summary(output: str, commit: dict[str, Any]) -> None:
+def print_summary(output: str, commit: dict[str, Any], stores: Stores) -> None:
     """Print the first recordings of a run and its totals. `commit` is the run's own file."""
     console = Console(soft_wrap=True, highlight=False)
-    rows = _ledger(output, commit)
+    rows = _ledger(output, commit, stores)
     for row in rows[:RECORDINGS_SHOWN]:
         console.print(_line(row))
     if len(rows) > RECORDINGS_SHOWN:
@@ -46,8 +46,8 @@ def _line(row: dict[str, Any]) -> str:
     return f"[bold]{name}[/]{note}  {escape(row['text'])}"
 
 
-def _ledger(output: str, commit: dict[str, Any]) -> list[dict[str, Any]]:
+def _ledger(output: str, commit: dict[str, Any], stores: Stores) -> list[dict[str, Any]]:
     columns = ["recording_id", "channel", "status", "text", "error_type", "error_message"]
-    filesystem, root = fsspec.core.url_to_fs(output)
+    filesystem, root = stores.locate(output)
     rows = read_run(filesystem, root.rstrip("/"), commit["run_id"], columns)
     return sorted(rows, key=lambda row: (row["recording_id"], row["channel"] or 0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import apache_beam as beam
 import numpy as np
@@ -25,8 +25,9 @@ from transforms.errors import (
     failure_of,
 )
 from transforms.quiet import quietest_sample
-from transforms.records import EACH, MIX, Failure, Recording, Span, Track, Waveform
+from transforms.records import EACH, MIX, Recording, Span, Track, Waveform
 from transforms.resample import grid_samples, resample
+from transforms.store import Stores
 
 LOWEST_RATE_HZ = 1_000
 HIGHEST_RATE_HZ = 768_000
@@ -47,6 +48,7 @@ class AudioPlan:
     shortest_s: float
     span_s: float = 300.0
     search_s: float = 2.0
+    stores: Stores = field(default_factory=Stores)
 
     def __post_init__(self) -> None:
         if not 0 < 2 * self.search_s <= self.span_s:
@@ -63,7 +65,7 @@ def plan_tracks(recording: Recording, plan: AudioPlan) -> list[Track]:
         raise UnsupportedLanguageError(
             f"{recording.uri} is in language {language!r}; the model hears {plan.language!r}"
         )
-    with open_audio(recording.uri) as (audio, fingerprint):
+    with open_audio(recording.uri, plan.stores) as (audio, fingerprint):
         rate_hz, num_channels, num_samples = audio.samplerate, audio.channels, audio.frames
         missing = missing_samples(audio)
     if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
@@ -115,7 +117,9 @@ def plan_spans(track: Track, plan: AudioPlan) -> list[Span]:
         for index in range(track.num_spans)
     ]
     edges.append(track.end_sample)
-    return [Span(track, index, edges[index], edges[index + 1]) for index in range(track.num_spans)]
+    return [
+        Span((track,), index, edges[index], edges[index + 1]) for index in range(track.num_spans)
+    ]
 
 
 def decode_span(span: Span, plan: AudioPlan) -> tuple[Waveform, RecordingError | None]:
@@ -125,14 +129,14 @@ def decode_span(span: Span, plan: AudioPlan) -> tuple[Waveform, RecordingError |
     resampling has context on both sides, so a seam cannot be heard. Raises a `RecordingError`
     where nothing could be decoded.
     """
-    track = span.track
+    track = span.tracks[0]
     rate_hz = track.sample_rate_hz
     grid = grid_samples(rate_hz, plan.model_rate_hz)
     reach = math.ceil(plan.search_s * rate_hz / grid) * grid
     context = math.ceil(RESAMPLER_CONTEXT_S * rate_hz / grid) * grid
     first = max(track.start_sample, span.start_sample - reach - context)
     last = min(track.end_sample, span.end_sample + reach + context)
-    samples, truncated = _read_mono(track, first, last)
+    samples, truncated = _read_mono(track, first, last, plan.stores)
 
     def edge(nominal: int) -> int:
         around = samples[nominal - reach - first : nominal + reach - first]
@@ -155,7 +159,13 @@ def decode_span(span: Span, plan: AudioPlan) -> tuple[Waveform, RecordingError |
             f"its header promises {whole_s:.3f} s"
         )
     return (
-        Waveform(span, start // grid * scale, plan.model_rate_hz, resampled[left:right]),
+        Waveform(
+            span.tracks,
+            span.index,
+            start // grid * scale,
+            plan.model_rate_hz,
+            resampled[left:right],
+        ),
         truncated,
     )
 
@@ -210,15 +220,16 @@ class _DecodeSpans(beam.DoFn):
         try:
             waveform, error = decode_span(span, self.plan)
         except RecordingError as unreadable:
-            yield TaggedOutput("failures", _span_failure(unreadable, span))
+            yield from _span_failures(unreadable, span)
             return
         yield waveform
         if error is not None:
-            yield TaggedOutput("failures", _span_failure(error, span))
+            yield from _span_failures(error, span)
 
 
-def _span_failure(error: RecordingError, span: Span) -> Failure:
-    return failure_of(error, span.track.recording, span.track.channel, "decode")
+def _span_failures(error: RecordingError, span: Span) -> Iterator[TaggedOutput]:
+    for track in span.tracks:
+        yield TaggedOutput("failures", failure_of(error, track.recording, track.channel, "decode"))
 
 
 def _channels(recording: Recording, num_channels: int) -> list[int | None]:
@@ -237,11 +248,11 @@ def _channels(recording: Recording, num_channels: int) -> list[int | None]:
 
 
 def _read_mono(
-    track: Track, first: int, last: int
+    track: Track, first: int, last: int, stores: Stores
 ) -> tuple[NDArray[np.float32], TruncatedAudioError | None]:
     uri = track.recording.uri
     error: TruncatedAudioError | None = None
-    with open_audio(uri) as (audio, fingerprint):
+    with open_audio(uri, stores) as (audio, fingerprint):
         if fingerprint != track.fingerprint:
             raise UnreadableAudioError(f"{uri} changed while it was being transcribed")
         frames = read_frames(audio, first, last)

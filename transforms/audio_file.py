@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import fsspec
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from transforms.errors import EmptyAudioError, RecordingError, UnreadableAudioError
+from transforms.store import Stores
 
 STREAMED_SIZE = 0x7FFFFF00
 BLOCK_SAMPLES = 4096
@@ -20,13 +20,13 @@ MP3_FRAME_SAMPLES = 1152
 
 
 @contextmanager
-def open_audio(uri: str) -> Iterator[tuple[soundfile.SoundFile, str]]:
+def open_audio(uri: str, stores: Stores) -> Iterator[tuple[soundfile.SoundFile, str]]:
     """An open file and the fingerprint of what is stored there: size with entity tag or mtime.
 
     Raises `UnreadableAudioError` or `EmptyAudioError`, naming the URI.
     """
     try:
-        filesystem, path = fsspec.core.url_to_fs(uri)
+        filesystem, path = stores.locate(uri)
         stat = filesystem.info(path)
         if stat.get("type") == "directory":
             raise UnreadableAudioError(f"{uri} is a directory, not an audio file")

@@ -16,6 +16,7 @@ import fsspec
 
 from transforms.errors import ManifestError, ManifestLineError, failure_of
 from transforms.records import EACH, MIX, Failure, Recording
+from transforms.store import Stores
 
 AUDIO_SUFFIXES = (
     *(".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
@@ -36,7 +37,7 @@ KNOWN_FIELDS = {
 }
 
 
-def read_sources(sources: Iterable[str]) -> list[Recording | Failure]:
+def read_sources(sources: Iterable[str], stores: Stores) -> list[Recording | Failure]:
     """Everything that `sources` name, in order.
 
     Raises `ManifestError` where a source does not exist or holds nothing, or where an id stands
@@ -46,7 +47,7 @@ def read_sources(sources: Iterable[str]) -> list[Recording | Failure]:
     places: dict[str, str] = {}
     for source in sources:
         before = len(found)
-        for place, item in _read_source(source):
+        for place, item in _read_source(source, stores):
             identity = item.id if isinstance(item, Recording) else item.recording.id
             if identity in places:
                 raise ManifestError(
@@ -68,9 +69,9 @@ def parse_line(line: str, place: str, folder: str) -> Recording | Failure:
         return failure_of(error, Recording(id=place, uri=""), None, "manifest")
 
 
-def _read_source(source: str) -> Iterator[tuple[str, Recording | Failure]]:
+def _read_source(source: str, stores: Stores) -> Iterator[tuple[str, Recording | Failure]]:
     try:
-        filesystem, path = fsspec.core.url_to_fs(source)
+        filesystem, path = stores.locate(source)
         if filesystem.isdir(path):
             yield from _read_directory(source, filesystem, path)
         elif not filesystem.exists(path):

@@ -39,6 +39,7 @@ from transforms.schema import (
     ledger_row,
     transcript_rows,
 )
+from transforms.store import Stores
 
 ROWS_PER_FILE = 50_000
 
@@ -52,6 +53,7 @@ class RunOutput:
     started_at: datetime
     configuration: Mapping[str, Any]
     versions: Mapping[str, str]
+    stores: Stores = field(default_factory=Stores)
 
     @property
     def staging(self) -> str:
@@ -101,7 +103,7 @@ def stage_entries(entries: Iterable[LedgerEntry], output: RunOutput) -> StagedFi
         ("recordings", ledger, RECORDINGS),
     ):
         if rows:
-            _write_table(f"{output.staging}/{table}/{name}", rows, schema)
+            _write_table(f"{output.staging}/{table}/{name}", rows, schema, output.stores)
             names.append((table, name))
     return StagedFiles(tuple(names), totals_of(ledger))
 
@@ -111,11 +113,11 @@ def commit_run(staged: Iterable[StagedFiles], output: RunOutput) -> dict[str, An
     staged = list(staged)
     totals = _sum(files.totals for files in staged)
     names = [name for files in staged for name in files.names]
-    filesystem, staging = fsspec.core.url_to_fs(output.staging)
+    filesystem, staging = output.stores.locate(output.staging)
     try:
         for table, name in sorted(names):
             source = f"{staging}/{table}/{name}"
-            _, target = _make_room(f"{output.table(table)}/{name}")
+            _, target = _make_room(f"{output.table(table)}/{name}", output.stores)
             if filesystem.exists(source) or not filesystem.exists(target):
                 filesystem.mv(source, target)
         finished_at = datetime.now(UTC)
@@ -131,7 +133,8 @@ def commit_run(staged: Iterable[StagedFiles], output: RunOutput) -> dict[str, An
             "totals": {name: _rounded(value) for name, value in sorted(totals.items())},
             "files": [f"{table}/run={output.stamp.run_id}/{name}" for table, name in sorted(names)],
         }
-        write_whole(output.commit_file, json.dumps(commit, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(commit, indent=2, ensure_ascii=False) + "\n"
+        write_whole(output.commit_file, text, output.stores)
         if filesystem.exists(staging):
             filesystem.rm(staging, recursive=True)
     except OSError as error:
@@ -139,9 +142,9 @@ def commit_run(staged: Iterable[StagedFiles], output: RunOutput) -> dict[str, An
     return commit
 
 
-def write_whole(uri: str, text: str) -> None:
+def write_whole(uri: str, text: str, stores: Stores) -> None:
     """Write a small file so that a reader sees all of it or none."""
-    filesystem, path = _make_room(uri)
+    filesystem, path = _make_room(uri, stores)
     partial = f"{path}.{uuid.uuid4().hex}.partial"
     with filesystem.open(partial, "w", encoding="utf-8") as file:
         file.write(text)
@@ -193,16 +196,16 @@ def _commit(_: None, staged: list[StagedFiles], output: RunOutput) -> dict[str, 
     return commit_run(staged, output)
 
 
-def _make_room(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
+def _make_room(uri: str, stores: Stores) -> tuple[fsspec.AbstractFileSystem, str]:
     """The filesystem and path of a file to be written; its folder exists."""
-    filesystem, path = fsspec.core.url_to_fs(uri)
+    filesystem, path = stores.locate(uri)
     filesystem.makedirs(filesystem._parent(path), exist_ok=True)
     return filesystem, path
 
 
-def _write_table(uri: str, rows: list[Row], schema: pa.Schema) -> None:
+def _write_table(uri: str, rows: list[Row], schema: pa.Schema, stores: Stores) -> None:
     try:
-        filesystem, path = _make_room(uri)
+        filesystem, path = _make_room(uri, stores)
         with filesystem.open(path, "wb") as file:
             pq.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")
     except OSError as error:

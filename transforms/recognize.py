@@ -64,7 +64,7 @@ def place_words(segment: Segment, hypothesis: Hypothesis, frame_samples: int) ->
         return min(max(position, first), last) / segment.sample_rate_hz
 
     return Transcript(
-        order=(segment.span.index, segment.index),
+        order=(segment.span_index, segment.index),
         start_s=first / segment.sample_rate_hz,
         end_s=last / segment.sample_rate_hz,
         words=tuple(
@@ -154,9 +154,9 @@ class _ReadGreedy(beam.DoFn):
 
     def process(self, greedy: GreedySegment) -> Iterator[Keyed | TaggedOutput]:
         if np.isfinite(greedy.hypothesis.score):
-            yield _finish(greedy.segment, greedy.hypothesis, self.frame_samples)
+            yield from _finish(greedy.segment, greedy.hypothesis, self.frame_samples)
         else:
-            yield _unreliable(greedy.segment)
+            yield from _unreliable(greedy.segment)
 
 
 class _SearchEmissions(beam.DoFn):
@@ -183,35 +183,40 @@ class _SearchEmissions(beam.DoFn):
             raise RuntimeError("setup() was not called before process()")
         log_probs = emitted.emission.log_probs
         if not np.isfinite(log_probs).all():
-            yield _unreliable(emitted.segment)
+            yield from _unreliable(emitted.segment)
             return
         self._pending.append((emitted.segment, self._pool.submit(log_probs)))
         while self._pending and (len(self._pending) > MOST_PENDING or self._pending[0][1].done()):
-            yield self._next()
+            yield from self._next()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         window = GlobalWindow()
         while self._pending:
-            yield WindowedValue(self._next(), window.max_timestamp(), [window])
+            for keyed in self._next():
+                yield WindowedValue(keyed, window.max_timestamp(), [window])
 
-    def _next(self) -> Keyed:
+    def _next(self) -> Iterator[Keyed]:
         segment, hypothesis = self._pending.popleft()
         return _finish(segment, hypothesis.result(), self.recognition.frame_samples)
 
 
-def _finish(segment: Segment, hypothesis: Hypothesis, frame_samples: int) -> Keyed:
-    tally.transcribed(len(segment.samples) / segment.sample_rate_hz, segment.closes_track)
-    return segment.span.track.key, place_words(segment, hypothesis, frame_samples)
+def _finish(segment: Segment, hypothesis: Hypothesis, frame_samples: int) -> Iterator[Keyed]:
+    transcript = place_words(segment, hypothesis, frame_samples)
+    for track in segment.tracks:
+        tally.transcribed(len(segment.samples) / segment.sample_rate_hz, segment.closes_tracks)
+        yield track.key, transcript
 
 
-def _unreliable(segment: Segment) -> TaggedOutput:
-    track = segment.span.track
+def _unreliable(segment: Segment) -> Iterator[TaggedOutput]:
     start_s = segment.start_samples / segment.sample_rate_hz
-    error = UnreliableEmissionError(
-        f"{track.recording.uri}: the model's output for the segment at {start_s:.3f} s "
-        "is not finite"
-    )
-    return TaggedOutput("failures", failure_of(error, track.recording, track.channel, "recognize"))
+    for track in segment.tracks:
+        error = UnreliableEmissionError(
+            f"{track.recording.uri}: the model's output for the segment at {start_s:.3f} s "
+            "is not finite"
+        )
+        yield TaggedOutput(
+            "failures", failure_of(error, track.recording, track.channel, "recognize")
+        )
 
 
 def _count_batch(batch: Sequence[Segment]) -> None:

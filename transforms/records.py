@@ -66,12 +66,13 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of a track that one worker decodes: `[start_sample, end_sample)` nominally.
+    """A stretch of a file that one worker decodes: `[start_sample, end_sample)` nominally.
 
-    The true edges lie at the quietest point near the nominal ones, where both neighbours find it.
+    `tracks` are the file's channels that were asked for; they differ in nothing but `channel`. The
+    true edges lie at the quietest point near the nominal ones, where both neighbours find it.
     """
 
-    track: Track
+    tracks: tuple[Track, ...]
     index: int
     start_sample: int
     end_sample: int
@@ -79,9 +80,13 @@ class Span:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waveform:
-    """A decoded span at the model's rate: float32 mono, beginning `start_samples` into the file."""
+    """A decoded span at the model's rate: float32 mono, beginning `start_samples` into the file.
 
-    span: Span
+    `tracks` are those of the span that sound exactly like this: identical channels share one.
+    """
+
+    tracks: tuple[Track, ...]
+    span_index: int
     start_samples: int
     sample_rate_hz: int
     samples: NDArray[np.float32]
@@ -89,14 +94,18 @@ class Waveform:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
-    """What the model hears at once. `start_samples` counts from the start of the file."""
+    """What the model hears at once. `start_samples` counts from the start of the file.
 
-    span: Span
+    `tracks` all get its transcript; `index` counts within the span.
+    """
+
+    tracks: tuple[Track, ...]
+    span_index: int
     index: int
     start_samples: int
     sample_rate_hz: int
     samples: NDArray[np.float32]
-    closes_track: bool = False
+    closes_tracks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

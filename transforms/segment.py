@@ -45,21 +45,21 @@ def cut_positions(
 def cut_segments(waveform: Waveform, segmentation: Segmentation) -> list[Segment]:
     """The segments of a waveform that hold any sound, with their places in the file."""
     positions = cut_positions(waveform.samples, waveform.sample_rate_hz, segmentation)
-    span = waveform.span
     pieces = [
         (start, waveform.samples[start:end])
         for start, end in itertools.pairwise(positions)
         if not is_silent(waveform.samples[start:end])
     ]
-    last_span = span.index + 1 == span.track.num_spans
+    last_span = waveform.span_index + 1 == waveform.tracks[0].num_spans
     return [
         Segment(
-            span=span,
+            tracks=waveform.tracks,
+            span_index=waveform.span_index,
             index=index,
             start_samples=waveform.start_samples + start,
             sample_rate_hz=waveform.sample_rate_hz,
             samples=samples,
-            closes_track=last_span and index + 1 == len(pieces),
+            closes_tracks=last_span and index + 1 == len(pieces),
         )
         for index, (start, samples) in enumerate(pieces)
     ]
@@ -86,9 +86,10 @@ class _CutSegments(beam.DoFn):
         segments = cut_segments(waveform, self.segmentation)
         sound_samples = sum(len(segment.samples) for segment in segments)
         outcome = SpanOutcome(
-            span_index=waveform.span.index,
+            span_index=waveform.span_index,
             num_segments=len(segments),
             sound_s=sound_samples / waveform.sample_rate_hz,
         )
-        yield TaggedOutput("outcomes", (waveform.span.track.key, outcome))
+        for track in waveform.tracks:
+            yield TaggedOutput("outcomes", (track.key, outcome))
         yield from segments

@@ -421,7 +421,7 @@ def test_the_transforms_turn_errors_into_failures(tmp_path: Path) -> None:
             label="tracks",
         )
         assert_that(
-            decoded.waveforms | beam.Map(lambda w: (*w.span.track.key, w.span.index)),
+            decoded.waveforms | beam.Map(lambda w: (*w.tracks[0].key, w.span_index)),
             equal_to([("good", 0, 0), ("good", 0, 1), ("good", 1, 0), ("good", 1, 1)]),
             label="waveforms",
         )
@@ -476,9 +476,9 @@ def test_an_mp3_that_ends_within_a_frame_is_whole(tmp_path: Path) -> None:
     (track,) = plan_tracks(recording, PLAN)
     (span,) = plan_spans(track, PLAN)
     short = replace(track, num_samples=track.num_samples + 64, end_sample=track.end_sample + 64)
-    assert decode_span(replace(span, track=short, end_sample=short.end_sample), PLAN)[1] is None
+    assert decode_span(replace(span, tracks=(short,), end_sample=short.end_sample), PLAN)[1] is None
     cut = replace(track, num_samples=track.num_samples + 1_153, end_sample=track.end_sample + 1_153)
-    _, error = decode_span(replace(span, track=cut, end_sample=cut.end_sample), PLAN)
+    _, error = decode_span(replace(span, tracks=(cut,), end_sample=cut.end_sample), PLAN)
     assert isinstance(error, TruncatedAudioError)
 
 

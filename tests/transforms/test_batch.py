@@ -22,15 +22,14 @@ from transforms.batch import (
     batch_segments,
     pack_lengths,
 )
-from transforms.records import Batch, Recording, Segment, Span, Track
+from transforms.records import Batch, Recording, Segment, Track
 
 RATE_HZ = 100
 TRACK = Track(Recording("r", "r.wav"), None, RATE_HZ, 1, 10_000, 0, 10_000, "f", 1)
-SPAN = Span(TRACK, 0, 0, 10_000)
 
 
 def segment(index: int, seconds: float) -> Segment:
-    return Segment(SPAN, index, 0, RATE_HZ, np.zeros(round(seconds * RATE_HZ), np.float32))
+    return Segment((TRACK,), 0, index, 0, RATE_HZ, np.zeros(round(seconds * RATE_HZ), np.float32))
 
 
 def indices(batches: list[Batch]) -> list[list[int]]:

@@ -24,6 +24,7 @@ from transforms.manifest import (
     read_sources,
 )
 from transforms.records import EACH, MIX, Failure, Recording
+from transforms.store import Stores
 
 PLACE = "/data/m.jsonl:7"
 
@@ -256,7 +257,7 @@ def test_a_manifest_keeps_its_order_and_numbers_its_lines(tmp_path: Path) -> Non
         '{"audio_filepath": "b.wav", "offset": -1}',
         ' {"audio_filepath": "c.wav"} ',
     )
-    first, second, third, fourth = read_sources([source])
+    first, second, third, fourth = read_sources([source], Stores())
     assert first == Recording("a.wav", f"{tmp_path}/a.wav")
     assert fourth == Recording("c.wav", f"{tmp_path}/c.wav")
     assert isinstance(second, Failure)
@@ -267,7 +268,7 @@ def test_a_manifest_keeps_its_order_and_numbers_its_lines(tmp_path: Path) -> Non
 
 def test_a_manifest_of_broken_lines_alone_is_read(tmp_path: Path) -> None:
     source = write_lines(tmp_path / "m.jsonl", "broken", "{}")
-    assert [type(item) for item in read_sources([source])] == [Failure, Failure]
+    assert [type(item) for item in read_sources([source], Stores())] == [Failure, Failure]
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "json", "ndjson", "JSONL"])
@@ -281,7 +282,7 @@ def test_forms_of_a_manifest(
     content = mark + newline.join(lines)
     path = tmp_path / (f"m.{suffix}.gz" if zipped else f"m.{suffix}")
     path.write_bytes(gzip.compress(content) if zipped else content)
-    assert read_sources([str(path)]) == [
+    assert read_sources([str(path)], Stores()) == [
         Recording("ɲa.wav", f"{tmp_path}/ɲa.wav"),
         Recording("b.wav", f"{tmp_path}/b.wav"),
     ]
@@ -290,7 +291,7 @@ def test_forms_of_a_manifest(
 def test_bytes_that_are_not_utf8_stop_nothing(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     path.write_bytes(b'\xff\xfe\x00\n{"audio_filepath": "a.wav"}\n')
-    broken, item = read_sources([str(path)])
+    broken, item = read_sources([str(path)], Stores())
     assert isinstance(broken, Failure)
     assert item == Recording("a.wav", f"{tmp_path}/a.wav")
 
@@ -298,14 +299,14 @@ def test_bytes_that_are_not_utf8_stop_nothing(tmp_path: Path) -> None:
 def test_a_manifest_named_without_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_lines(tmp_path / "m.jsonl", '{"audio_filepath": "a.wav"}')
     monkeypatch.chdir(tmp_path)
-    assert read_sources(["m.jsonl"]) == [Recording("a.wav", "./a.wav")]
+    assert read_sources(["m.jsonl"], Stores()) == [Recording("a.wav", "./a.wav")]
 
 
 def test_a_manifest_at_the_root_of_a_store() -> None:
     filesystem = fsspec.filesystem("memory")
     filesystem.pipe("/beamscribe-test-root.jsonl", b'{"audio_filepath": "a.wav"}\n')
     source = "memory://beamscribe-test-root.jsonl"
-    assert read_sources([source]) == [Recording("a.wav", "memory://a.wav")]
+    assert read_sources([source], Stores()) == [Recording("a.wav", "memory://a.wav")]
     filesystem.rm("/beamscribe-test-root.jsonl")
 
 
@@ -313,11 +314,11 @@ def test_an_id_that_stands_twice_names_both_places(tmp_path: Path) -> None:
     one = write_lines(tmp_path / "one.jsonl", '{"uri": "a.wav"}', '{"uri": "b.wav", "id": "x"}')
     two = write_lines(tmp_path / "two.jsonl", "", '{"uri": "c.wav", "id": "x"}')
     with pytest.raises(ManifestError, match="stands twice") as caught:
-        read_sources([one, two])
+        read_sources([one, two], Stores())
     for part in ("'x'", f"{one}:2", f"{two}:2"):
         assert part in str(caught.value)
     with pytest.raises(ManifestError, match=r"one\.jsonl:1 and .*one\.jsonl:1"):
-        read_sources([one, one])
+        read_sources([one, one], Stores())
 
 
 def test_the_same_audio_under_two_ids_is_two_recordings(tmp_path: Path) -> None:
@@ -326,7 +327,9 @@ def test_the_same_audio_under_two_ids_is_two_recordings(tmp_path: Path) -> None:
         '{"uri": "a.wav", "id": "1", "duration": 1}',
         '{"uri": "a.wav", "id": "2", "offset": 1}',
     )
-    assert [item.id for item in read_sources([source]) if isinstance(item, Recording)] == ["1", "2"]
+    assert [
+        item.id for item in read_sources([source], Stores()) if isinstance(item, Recording)
+    ] == ["1", "2"]
 
 
 def test_a_directory_is_searched_in_order(tmp_path: Path) -> None:
@@ -334,8 +337,8 @@ def test_a_directory_is_searched_in_order(tmp_path: Path) -> None:
     for name in ("b.wav", "a.FLAC", "sub/c.mp3", "notes.txt", "m.jsonl", "sub/.hidden"):
         (tmp_path / name).touch()
     expected = [Recording(name, f"{tmp_path}/{name}") for name in ("a.FLAC", "b.wav", "sub/c.mp3")]
-    assert read_sources([str(tmp_path)]) == expected
-    assert read_sources([f"{tmp_path}/"]) == expected
+    assert read_sources([str(tmp_path)], Stores()) == expected
+    assert read_sources([f"{tmp_path}/"], Stores()) == expected
 
 
 def test_a_file_name_that_is_not_utf8_is_a_failure(tmp_path: Path) -> None:
@@ -344,7 +347,7 @@ def test_a_file_name_that_is_not_utf8_is_a_failure(tmp_path: Path) -> None:
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav")).touch()
     except OSError:
         pytest.skip("this disk takes no such names")
-    good, bad = read_sources([str(tmp_path)])
+    good, bad = read_sources([str(tmp_path)], Stores())
     assert good == Recording("a.wav", f"{tmp_path}/a.wav")
     assert isinstance(bad, Failure)
     assert "not UTF-8" in bad.message
@@ -354,14 +357,16 @@ def test_a_file_name_that_is_not_utf8_is_a_failure(tmp_path: Path) -> None:
 def test_an_audio_file_names_itself(tmp_path: Path) -> None:
     source = str(tmp_path / "a.WAV")
     Path(source).touch()
-    assert read_sources([source]) == [Recording(source, source)]
+    assert read_sources([source], Stores()) == [Recording(source, source)]
 
 
 def test_sources_follow_one_another(tmp_path: Path) -> None:
     audio = str(tmp_path / "z.wav")
     Path(audio).touch()
     manifest = write_lines(tmp_path / "m.jsonl", '{"uri": "a.wav"}')
-    ids = [item.id for item in read_sources([audio, manifest]) if isinstance(item, Recording)]
+    ids = [
+        item.id for item in read_sources([audio, manifest], Stores()) if isinstance(item, Recording)
+    ]
     assert ids == [audio, "a.wav"]
 
 
@@ -387,19 +392,19 @@ def test_sources_that_cannot_be_used(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ManifestError, match=says) as caught:
-        read_sources([str(path)])
+        read_sources([str(path)], Stores())
     assert str(path) in str(caught.value)
 
 
 def test_a_directory_without_audio(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="names no recordings"):
-        read_sources([str(tmp_path)])
+        read_sources([str(tmp_path)], Stores())
 
 
 def test_a_store_that_is_not_known() -> None:
     with pytest.raises(ManifestError, match=r"noprotocol://bucket/m\.jsonl cannot be read"):
-        read_sources(["noprotocol://bucket/m.jsonl"])
+        read_sources(["noprotocol://bucket/m.jsonl"], Stores())
 
 
 def test_no_sources_are_no_recordings() -> None:
-    assert read_sources([]) == []
+    assert read_sources([], Stores()) == []

@@ -36,6 +36,7 @@ from transforms.records import (
     Transcript,
 )
 from transforms.schema import RECORDINGS, TRANSCRIPTS, RunStamp, ledger_row
+from transforms.store import Stores
 
 STAMP = RunStamp("run-1", "hama", "en", "model-print", "config-print")
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -256,8 +257,8 @@ def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_small_file_is_replaced_whole(tmp_path: Path) -> None:
     uri = str(tmp_path / "deep" / "file.json")
-    write_whole(uri, "first, and longer")
-    write_whole(uri, "ɲa")
+    write_whole(uri, "first, and longer", Stores())
+    write_whole(uri, "ɲa", Stores())
     assert Path(uri).read_text(encoding="utf-8") == "ɲa"
     assert files(tmp_path) == ["deep/file.json"]
 

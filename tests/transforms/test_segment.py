@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from transforms.quiet import is_silent
-from transforms.records import Recording, Span, SpanOutcome, Track, Waveform
+from transforms.records import Recording, SpanOutcome, Track, Waveform
 from transforms.segment import CutSegments, Segmentation, cut_positions, cut_segments
 
 RATE_HZ = 1000
@@ -39,7 +39,7 @@ def waveform(
         fingerprint="f",
         num_spans=num_spans,
     )
-    return Waveform(Span(track, index, 0, len(samples)), start, RATE_HZ, samples)
+    return Waveform((track,), index, start, RATE_HZ, samples)
 
 
 @settings(deadline=None)
@@ -113,8 +113,8 @@ def test_a_silent_stretch_is_dropped() -> None:
 
 def test_only_the_last_segment_of_the_last_span_closes_the_track() -> None:
     samples = noise(9000)
-    last = [s.closes_track for s in cut_segments(waveform(samples, 1, 2), SEGMENTATION)]
-    first = [s.closes_track for s in cut_segments(waveform(samples, 0, 2), SEGMENTATION)]
+    last = [s.closes_tracks for s in cut_segments(waveform(samples, 1, 2), SEGMENTATION)]
+    first = [s.closes_tracks for s in cut_segments(waveform(samples, 0, 2), SEGMENTATION)]
     assert last == [False] * (len(last) - 1) + [True]
     assert not any(first)
 
@@ -144,5 +144,5 @@ def test_every_span_has_one_outcome() -> None:
             ),
             label="outcomes",
         )
-        places = cut.segments | beam.Map(lambda s: (s.span.index, s.index, len(s.samples)))
+        places = cut.segments | beam.Map(lambda s: (s.span_index, s.index, len(s.samples)))
         assert_that(places, equal_to([(0, 0, 3000)]), label="segments")
