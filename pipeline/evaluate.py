@@ -7,12 +7,12 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigurationError
-from pipeline.ledger import read_run
+from pipeline.ledger import committed_runs, newest_rows
 from pipeline.score import Evaluation, Pair, RecordingScore, score
+from transforms.store import Stores
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,27 +29,6 @@ class LedgerRow:
     status: str
     text: str | None
     reference: str | None
-    finished_at: datetime
-    run_id: str
-
-
-def latest(rows: Iterable[LedgerRow]) -> tuple[LedgerRow, ...]:
-    """The newest row of every recording and channel, ordered by both.
-
-    A file that cannot be opened has one row without a channel, whatever channels it holds.
-    So rows with channels replace older rows without, and the other way round.
-    """
-    newest: dict[str, dict[int | None, LedgerRow]] = {}
-    for row in sorted(rows, key=lambda r: (r.finished_at, r.run_id)):
-        channels = newest.setdefault(row.recording_id, {})
-        for channel in list(channels):
-            if (channel is None) != (row.channel is None):
-                del channels[channel]
-        channels[row.channel] = row
-    kept = (row for channels in newest.values() for row in channels.values())
-    return tuple(
-        sorted(kept, key=lambda r: (r.recording_id, -1 if r.channel is None else r.channel))
-    )
 
 
 def pair(rows: Iterable[LedgerRow], references: Mapping[str, str] | None) -> tuple[Pair, ...]:
@@ -66,36 +45,24 @@ def pair(rows: Iterable[LedgerRow], references: Mapping[str, str] | None) -> tup
     )
 
 
-def read_ledger(directory: str) -> tuple[LedgerRow, ...]:
-    """Every ledger row of the committed runs in `directory`, a local path or fsspec URL.
+def read_ledger(directory: str, stores: Stores) -> tuple[LedgerRow, ...]:
+    """The ledger rows that count in `directory`, by recording and channel.
 
     Raises `ConfigurationError` where there is no such directory, no committed run, or a
     ledger that cannot be read.
     """
-    import fsspec
-
-    try:
-        filesystem, root = fsspec.core.url_to_fs(directory)
-        found = filesystem.isdir(root)
-    except (ImportError, OSError, ValueError) as error:
-        raise ConfigurationError(f"cannot open {directory}: {error}") from error
-    if not found:
+    commits = committed_runs(directory, stores)
+    if not commits:
         raise ConfigurationError(
-            f"{directory} is not a directory; name the one that `transcribe --output` wrote"
-        )
-    root = root.rstrip("/")
-    names = (path.rsplit("/", 1)[-1] for path in filesystem.find(f"{root}/runs", maxdepth=1))
-    run_ids = sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
-    if not run_ids:
-        raise ConfigurationError(
-            f"{directory} holds no committed run (runs/*.json); "
-            "let `beamscribe transcribe` finish, with this directory as --output"
+            f"{directory} is not a directory that holds a committed run (runs/*.json); name the "
+            "one that `beamscribe transcribe --output` wrote, and let it finish"
         )
     columns = list(LedgerRow.__dataclass_fields__)
-    rows: list[LedgerRow] = []
-    for run_id in run_ids:
-        rows += (LedgerRow(**row) for row in read_run(filesystem, root, run_id, columns))
-    return tuple(rows)
+    rows = newest_rows(directory, commits, "recordings", columns, stores)
+    ledger = (LedgerRow(**row) for row in rows.to_pylist())
+    return tuple(
+        sorted(ledger, key=lambda r: (r.recording_id, -1 if r.channel is None else r.channel))
+    )
 
 
 def read_references(manifest: str) -> dict[str, str]:
@@ -187,7 +154,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the evaluation to stdout; raises `ConfigurationError` if nothing can be scored."""
-    rows = latest(read_ledger(args.directory))
+    rows = read_ledger(args.directory, Stores())
     references = None if args.references is None else read_references(args.references)
     evaluation = score(pair(rows, references))
     if not evaluation.recordings:

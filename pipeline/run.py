@@ -22,10 +22,11 @@ from pipeline.config import TranscriptionConfig, without_stores
 from pipeline.errors import ConfigurationError
 from pipeline.transcribe import Transcribe
 from transforms import tally
+from transforms.commit import RunOutput
 from transforms.errors import ManifestError
 from transforms.join import fail_recording
 from transforms.manifest import read_sources
-from transforms.parquet import RunOutput, WriteRun
+from transforms.parquet import WriteRun
 from transforms.records import Failure, Recording
 from transforms.schema import RunStamp
 

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.ledger import read_run
+from pipeline.ledger import read_rows
 from transforms.records import FAILED, OK, STATUSES
 from transforms.store import Stores
 
@@ -48,6 +48,5 @@ def _line(row: dict[str, Any]) -> str:
 
 def _ledger(output: str, commit: dict[str, Any], stores: Stores) -> list[dict[str, Any]]:
     columns = ["recording_id", "channel", "status", "text", "error_type", "error_message"]
-    filesystem, root = stores.locate(output)
-    rows = read_run(filesystem, root.rstrip("/"), commit["run_id"], columns)
+    rows = read_rows(output, commit, "recordings", columns, stores).to_pylist()
     return sorted(rows, key=lambda row: (row["recording_id"], row["channel"] or 0))

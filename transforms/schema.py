@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
-from transforms.records import LedgerEntry, Transcript
+from transforms.records import STATUSES, LedgerEntry, Transcript
 
 SCHEMA_VERSION = 1
 
@@ -72,6 +73,8 @@ RECORDINGS = pa.schema(
     ]
 )
 
+TABLES = {"transcripts": TRANSCRIPTS, "recordings": RECORDINGS}
+
 Row = dict[str, Any]
 
 
@@ -84,6 +87,31 @@ class RunStamp:
     language: str
     model_fingerprint: str
     config_fingerprint: str
+
+
+def totals_of(rows: Iterable[Row]) -> dict[str, float]:
+    """What a run's summary adds up over ledger rows: counts by status, words, seconds."""
+    return add_totals(
+        {
+            "recordings": 1,
+            row["status"]: 1,
+            "words": row["num_words"],
+            "segments": row["num_segments"],
+            "audio_s": row["duration"] or 0.0,
+            "speech_s": row["speech_duration"] or 0.0,
+        }
+        for row in rows
+    )
+
+
+def add_totals(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The sum of several totals; every name is there, with zero where nothing was counted."""
+    totals: dict[str, float] = dict.fromkeys(("recordings", *STATUSES, "segments", "words"), 0)
+    totals |= {"audio_s": 0.0, "speech_s": 0.0}
+    for part in parts:
+        for name, value in part.items():
+            totals[name] += value
+    return totals
 
 
 def transcript_rows(entry: LedgerEntry, stamp: RunStamp) -> list[Row]:

@@ -19,6 +19,7 @@ import pytest
 
 from pipeline import evaluate
 from pipeline.errors import ConfigurationError
+from transforms.store import Stores
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 SCHEMA = pa.schema(
@@ -68,7 +69,7 @@ def write_run(
     pq.write_table(table, folder / "part-0.parquet")
     if committed:
         (directory / "runs").mkdir(exist_ok=True)
-        (directory / "runs" / f"{run_id}.json").write_text("{}")
+        (directory / "runs" / f"{run_id}.json").write_text(json.dumps({"sequence": hour}))
 
 
 def arguments(*argv: str) -> argparse.Namespace:
@@ -84,7 +85,7 @@ def evaluate_json(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, o
 
 
 def texts(directory: Path) -> dict[tuple[str, int | None], str | None]:
-    rows = evaluate.latest(evaluate.read_ledger(str(directory)))
+    rows = evaluate.read_ledger(str(directory), Stores())
     return {(row.recording_id, row.channel): row.text for row in rows}
 
 
@@ -197,13 +198,13 @@ def test_references_that_are_not_text(tmp_path: Path) -> None:
 def test_no_such_directory(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="is not a directory"):
         evaluate.run(arguments(str(tmp_path / "absent")))
-    with pytest.raises(ConfigurationError, match="cannot open"):
+    with pytest.raises(ConfigurationError, match="cannot read the runs in nonsense"):
         evaluate.run(arguments("nonsense://bucket/run"))
 
 
 def test_no_committed_run(tmp_path: Path) -> None:
     write_run(tmp_path, "r1", [Row("a", "one", "one")], committed=False)
-    with pytest.raises(ConfigurationError, match="no committed run"):
+    with pytest.raises(ConfigurationError, match="holds a committed run"):
         evaluate.run(arguments(str(tmp_path)))
 
 
@@ -221,10 +222,10 @@ def test_a_ledger_that_cannot_be_read(tmp_path: Path) -> None:
     write_run(tmp_path, "r1", [Row("a", "one", "one")])
     part = tmp_path / "recordings" / "run=r1" / "part-0.parquet"
     pq.write_table(pa.table({"recording_id": ["a"]}), part)
-    with pytest.raises(ConfigurationError, match=r"lacks channel, finished_at, reference"):
+    with pytest.raises(ConfigurationError, match=r"part-0\.parquet lacks channel"):
         evaluate.run(arguments(str(tmp_path)))
     part.write_bytes(b"not Parquet")
-    with pytest.raises(ConfigurationError, match="cannot read the ledger"):
+    with pytest.raises(ConfigurationError, match=r"cannot read .*part-0\.parquet"):
         evaluate.run(arguments(str(tmp_path)))
 
 

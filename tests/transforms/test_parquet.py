@@ -7,23 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import apache_beam as beam
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from apache_beam.testing.test_pipeline import TestPipeline as Pipeline
 from apache_beam.testing.util import assert_that
 
+from transforms.commit import RunOutput, commit_run
 from transforms.errors import OutputError
-from transforms.parquet import (
-    RunOutput,
-    StagedFiles,
-    WriteRun,
-    commit_run,
-    stage_entries,
-    totals_of,
-    write_whole,
-)
+from transforms.parquet import WriteRun, stage_entries
 from transforms.records import (
     FAILED,
     OK,
@@ -35,8 +27,7 @@ from transforms.records import (
     Track,
     Transcript,
 )
-from transforms.schema import RECORDINGS, TRANSCRIPTS, RunStamp, ledger_row
-from transforms.store import Stores
+from transforms.schema import RECORDINGS, TRANSCRIPTS, RunStamp, ledger_row, totals_of
 
 STAMP = RunStamp("run-1", "hama", "en", "model-print", "config-print")
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -154,96 +145,12 @@ def test_rows_stand_in_order_of_recording_and_channel(tmp_path: Path) -> None:
     assert table["channel"].to_pylist() == [None, 0, 1, None]
 
 
-def test_a_commit_lists_what_it_holds_and_leaves_no_staging(tmp_path: Path) -> None:
-    parts = [
-        stage_entries([spoken("a"), silent("b")], output(tmp_path)),
-        stage_entries([failed("c"), spoken("d")], output(tmp_path)),
-    ]
-    commit = commit_run(parts, output(tmp_path))
-    assert commit == json.loads((tmp_path / "runs" / "run-1.json").read_text(encoding="utf-8"))
-    assert len(commit["files"]) == 4
-    assert files(tmp_path) == sorted([*commit["files"], "runs/run-1.json"])
-    assert all("/run=run-1/" in name for name in commit["files"])
-    assert not (tmp_path / "_staging" / "run=run-1").exists()
-    assert commit["run_id"] == "run-1"
-    assert commit["configuration"] == {"beam_size": 8}
-    assert commit["versions"] == {"beamscribe": "0.1"}
-    assert commit["started_at"] == STARTED.isoformat()
-    assert commit["totals"] == {
-        "recordings": 4,
-        "ok": 2,
-        "silent": 1,
-        "partial": 0,
-        "failed": 1,
-        "words": 4,
-        "segments": 4,
-        "audio_s": 5.0,
-        "speech_s": 3.0,
-    }
-
-
 def test_totals_of_rows() -> None:
     rows = [ledger_row(entry, STAMP, STARTED) for entry in (spoken("a"), failed("b"))]
     totals = totals_of(rows)
     assert (totals["recordings"], totals["ok"], totals["failed"], totals["silent"]) == (2, 1, 1, 0)
     assert (totals["words"], totals["audio_s"], totals["speech_s"]) == (2, 2.0, 1.5)
     assert totals_of([]) == NOTHING
-
-
-def test_committing_twice_changes_no_row(tmp_path: Path) -> None:
-    parts = [stage_entries([spoken("a")], output(tmp_path))]
-    first = commit_run(parts, output(tmp_path))
-    before = files(tmp_path)
-    second = commit_run(parts, output(tmp_path))
-    assert files(tmp_path) == before
-    assert second["files"] == first["files"]
-    assert second["totals"] == first["totals"]
-    assert len(committed(tmp_path, "recordings")) == 1
-
-
-def test_a_commit_that_was_broken_off_can_be_repeated(tmp_path: Path) -> None:
-    parts = [stage_entries([spoken("a")], output(tmp_path))]
-    table, name = parts[0].names[0]
-    target = tmp_path / table / "run=run-1" / name
-    target.parent.mkdir(parents=True)
-    (tmp_path / "_staging" / "run=run-1" / table / name).rename(target)
-    commit = commit_run(parts, output(tmp_path))
-    assert files(tmp_path) == sorted([*commit["files"], "runs/run-1.json"])
-
-
-def test_files_of_a_bundle_that_did_not_count_are_not_committed(tmp_path: Path) -> None:
-    counted = stage_entries([spoken("a")], output(tmp_path))
-    retried = stage_entries([spoken("a")], output(tmp_path))
-    assert not set(counted.names) & set(retried.names)
-    commit_run([counted], output(tmp_path))
-    assert len(committed(tmp_path, "recordings")) == 1
-    assert len(list((tmp_path / "recordings" / "run=run-1").iterdir())) == 1
-    assert not set(name for _, name in retried.names) & {Path(n).name for n in files(tmp_path)}
-
-
-def test_the_commit_is_written_last(tmp_path: Path) -> None:
-    """Where a staged file is lost the run stays uncommitted, and says so."""
-    staged = stage_entries([spoken("a")], output(tmp_path))
-    lost = StagedFiles((*staged.names, ("transcripts", "zz-lost.parquet")), staged.totals)
-    with pytest.raises(OutputError, match="cannot be committed"):
-        commit_run([lost], output(tmp_path))
-    assert not (tmp_path / "runs").exists()
-    commit_run([staged], output(tmp_path))
-    assert len(committed(tmp_path, "recordings")) == 1
-
-
-def test_other_runs_staging_is_left_alone(tmp_path: Path) -> None:
-    other = tmp_path / "_staging" / "run=run-2" / "recordings" / "part.parquet"
-    other.parent.mkdir(parents=True)
-    other.write_bytes(b"theirs")
-    commit_run([stage_entries([spoken("a")], output(tmp_path))], output(tmp_path))
-    assert other.read_bytes() == b"theirs"
-
-
-def test_a_run_of_nothing_is_committed(tmp_path: Path) -> None:
-    commit = commit_run([], output(tmp_path))
-    assert (commit["files"], commit["totals"]) == ([], NOTHING)
-    assert files(tmp_path) == ["runs/run-1.json"]
 
 
 def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
@@ -253,31 +160,6 @@ def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
         stage_entries([spoken("a")], output(occupied))
     with pytest.raises(OutputError, match="file"):
         commit_run([], output(occupied))
-
-
-def test_a_small_file_is_replaced_whole(tmp_path: Path) -> None:
-    uri = str(tmp_path / "deep" / "file.json")
-    write_whole(uri, "first, and longer", Stores())
-    write_whole(uri, "ɲa", Stores())
-    assert Path(uri).read_text(encoding="utf-8") == "ɲa"
-    assert files(tmp_path) == ["deep/file.json"]
-
-
-def test_a_store_that_is_no_disk() -> None:
-    directory = "memory://beamscribe-test-parquet"
-    commit = commit_run([stage_entries([spoken("a")], output(directory))], output(directory))
-    filesystem = fsspec.filesystem("memory")
-    found = {
-        name.removeprefix("/beamscribe-test-parquet/")
-        for name in filesystem.find("/beamscribe-test-parquet")
-    }
-    assert found == {*commit["files"], "runs/run-1.json"}
-    again = commit_run(
-        [StagedFiles(tuple((n.split("/")[0], n.split("/")[-1]) for n in commit["files"]))],
-        output(directory),
-    )
-    assert again["files"] == commit["files"]
-    filesystem.rm("/beamscribe-test-parquet", recursive=True)
 
 
 @pytest.mark.parametrize("count", [0, 30])
