@@ -88,6 +88,15 @@ def _parser() -> argparse.ArgumentParser:
     transcribe.add_argument(
         "--num-workers", type=int, dest="workers", metavar="N", help="default: one a processor"
     )
+    transcribe.add_argument(
+        "--retry-failed",
+        action="store_true",
+        default=None,
+        help="take up again what failed before; otherwise only what is new or changed",
+    )
+    transcribe.add_argument(
+        "--force", action="store_true", default=None, help="take up everything again"
+    )
     transcribe.add_argument("--verbose", action="store_true", help="log to stderr")
 
     score = commands.add_parser(
@@ -109,10 +118,13 @@ def _transcribe(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int
 
     given = {
         name: value
-        for name in ("model", "decoder", "batch_s", "segment_s", "device", "workers")
+        for name in (
+            *("model", "decoder", "batch_s", "segment_s", "device", "workers"),
+            *("retry_failed", "force"),
+        )
         if (value := getattr(arguments, name)) is not None
     }
     config = TranscriptionConfig(sources=tuple(arguments.sources), output=arguments.output, **given)
-    commit = transcribe(config, beam_flags, progress_bar)
-    print_summary(config.output, commit, config.stores)
-    return SOME_FAILED if commit["totals"].get("failed") else DONE
+    outcome = transcribe(config, beam_flags, progress_bar)
+    print_summary(config.output, outcome.commit, outcome.skipped, config.stores)
+    return SOME_FAILED if outcome.failed else DONE

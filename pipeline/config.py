@@ -28,7 +28,7 @@ class TranscriptionConfig:
     """What `transcribe` does. Raises `ConfigurationError` saying what to change.
 
     `batch_s` bounds the padded seconds of a batch. `workers` are threads of the forward pass and
-    processes of the beam search alike.
+    processes of the beam search alike. `retry_failed` takes up what failed before, `force` all.
     """
 
     sources: tuple[str, ...]
@@ -40,6 +40,8 @@ class TranscriptionConfig:
     segment_s: float = 30.0
     device: str = "cpu"
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    retry_failed: bool = False
+    force: bool = False
     stores: Stores = field(default_factory=Stores)
 
     def __post_init__(self) -> None:

@@ -6,9 +6,9 @@ import json
 import platform
 import secrets
 from argparse import ArgumentParser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -20,15 +20,19 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from models.errors import ModelError
 from pipeline.config import TranscriptionConfig, without_stores
 from pipeline.errors import ConfigurationError
+from pipeline.ledger import committed_runs
+from pipeline.resume import Resume, Skipped, read_done
 from pipeline.transcribe import Transcribe
 from transforms import tally
-from transforms.commit import RunOutput
-from transforms.errors import ManifestError
+from transforms.commit import RunOutput, roll_forward, tidy_staging
+from transforms.errors import ManifestError, OutputError
 from transforms.join import fail_recording
 from transforms.manifest import read_sources
 from transforms.parquet import WriteRun
 from transforms.records import Failure, Recording
 from transforms.schema import RunStamp
+from transforms.store import Stores
+from transforms.worklist import ReadWorklist, write_worklist
 
 LOCAL_RUNNER = "FnApiRunner"
 VERSIONS_OF = (
@@ -44,52 +48,71 @@ VERSIONS_OF = (
 Progress = Callable[[], AbstractContextManager[None]]
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a job came to: `commit` is the run's file, None where nothing was left to do."""
+
+    commit: dict[str, Any] | None
+    skipped: Skipped
+
+    @property
+    def failed(self) -> int:
+        """Recordings that the job names and that are failures in the ledger, old ones too."""
+        totals = self.commit["totals"] if self.commit else {}
+        return int(totals.get("failed", 0)) + self.skipped.failed
+
+
 def transcribe(
     config: TranscriptionConfig, beam_flags: Sequence[str], progress: Progress
-) -> dict[str, Any]:
-    """Run a job and return its commit, as `runs/<run_id>.json` holds it.
+) -> Outcome:
+    """Run a job over what is not done yet.
 
     Raises `ConfigurationError` before anything is started, and whatever stops the job later.
     """
     options = beam_options(beam_flags)
     if config.device.startswith("cuda") and _is_local(options) and not torch.cuda.is_available():
         raise ConfigurationError(f"--device is {config.device}, but there is no CUDA device here")
+    directory = config.output.rstrip("/")
+    _mend(directory, config.stores)
+    commits = committed_runs(directory, config.stores)
     try:
-        output = _output(config)
+        output = _output(config, sequence=1 + max((c["sequence"] for c in commits), default=0))
+        stamp = output.stamp
+        fingerprints = (stamp.model_fingerprint, stamp.config_fingerprint)
+        done = {} if config.force else read_done(directory, commits, fingerprints, config.stores)
+        resume = Resume(done, config.stores, config.retry_failed)
         items = read_sources(config.sources, config.stores)
+        worklist = _plan_work(resume.pending(items), output)
     except (ModelError, ManifestError) as error:
         raise ConfigurationError(str(error)) from error
-    _prepare(output)
+    if not worklist:
+        return Outcome(None, resume.skipped)
     torch.set_num_threads(config.workers)
     tally.reset()
     with progress():
         pipeline = beam.Pipeline(options=options)
-        build(pipeline, items, config, output)
+        build(pipeline, worklist, config, output)
         result = pipeline.run()
         result.wait_until_finish()
     filesystem, path = config.stores.locate(output.commit_file)
     with filesystem.open(path, "r", encoding="utf-8") as file:
-        commit: dict[str, Any] = json.load(file)
-    return commit
+        return Outcome(json.load(file), resume.skipped)
 
 
 def build(
     pipeline: beam.Pipeline,
-    items: Sequence[Recording | Failure],
+    worklist: Sequence[str],
     config: TranscriptionConfig,
     output: RunOutput,
 ) -> None:
-    """Attach a job to a pipeline: items of a manifest in, a committed run out."""
-    recordings = [item for item in items if isinstance(item, Recording)]
-    unusable = [item for item in items if isinstance(item, Failure)]
-    entries = (
-        pipeline | "Recordings" >> beam.Create(recordings) | "Transcribe" >> Transcribe(config)
-    )
-    broken_lines = (
+    """Attach a job to a pipeline: files of a worklist in, a committed run out."""
+    work = (
         pipeline
-        | "Manifest failures" >> beam.Create(unusable)
-        | "Fail lines" >> beam.Map(fail_recording)
+        | "Worklist" >> beam.Create(worklist)
+        | "Read worklist" >> ReadWorklist(config.stores)
     )
+    entries = work.recordings | "Transcribe" >> Transcribe(config)
+    broken_lines = work.failures | "Fail lines" >> beam.Map(fail_recording)
     (entries, broken_lines) | "All entries" >> beam.Flatten() | "Write run" >> WriteRun(output)
 
 
@@ -125,17 +148,34 @@ def _unknown_flags(flags: Sequence[str]) -> list[str]:
     return parser.parse_known_args(list(flags))[1]
 
 
-def _prepare(output: RunOutput) -> None:
+def _mend(directory: str, stores: Stores) -> None:
+    """Finish what killed jobs left in the output, where there is one."""
     try:
-        filesystem, staging = output.stores.locate(output.staging)
-        filesystem.makedirs(staging, exist_ok=True)
+        filesystem, root = stores.locate(directory)
+        if not filesystem.exists(root):
+            return
     except (OSError, ImportError, ValueError) as error:
-        raise ConfigurationError(
-            f"the output {output.directory} cannot be written: {error}; name another --output"
-        ) from error
+        raise ConfigurationError(f"the output {directory} cannot be reached: {error}") from error
+    roll_forward(directory, stores)
+    tidy_staging(directory, stores, datetime.now(UTC))
 
 
-def _output(config: TranscriptionConfig) -> RunOutput:
+def _plan_work(pending: Iterator[Recording | Failure], output: RunOutput) -> list[str]:
+    """The worklist of a run; where it cannot be made, the output is left as it was."""
+    filesystem, root = output.stores.locate(output.directory)
+    was_there = filesystem.exists(root)
+    try:
+        return write_worklist(pending, output)
+    except OutputError as error:
+        raise ConfigurationError(f"{error}; name another --output") from error
+    except ManifestError:
+        left = output.stores.locate(output.staging)[1] if was_there else root
+        if filesystem.exists(left):
+            filesystem.rm(left, recursive=True)
+        raise
+
+
+def _output(config: TranscriptionConfig, sequence: int) -> RunOutput:
     started_at = datetime.now(UTC)
     return RunOutput(
         directory=config.output.rstrip("/"),
@@ -148,6 +188,7 @@ def _output(config: TranscriptionConfig) -> RunOutput:
         ),
         started_at=started_at,
         configuration=without_stores(asdict(config)),
+        sequence=sequence,
         stores=config.stores,
         versions={
             "python": platform.python_version(),

@@ -8,15 +8,31 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.ledger import read_rows
+from pipeline.resume import Skipped
 from transforms.records import FAILED, OK, STATUSES
 from transforms.store import Stores
 
 RECORDINGS_SHOWN = 50
 
 
-def print_summary(output: str, commit: dict[str, Any], stores: Stores) -> None:
-    """Print the first recordings of a run and its totals. `commit` is the run's own file."""
+def print_summary(
+    output: str, commit: dict[str, Any] | None, skipped: Skipped, stores: Stores
+) -> None:
+    """Print the first recordings of a run, its totals, and what was passed over.
+
+    `commit` is the run's own file, None where there was nothing to do.
+    """
     console = Console(soft_wrap=True, highlight=False)
+    if commit is not None:
+        _print_run(console, output, commit, stores)
+    if skipped.recordings:
+        failed = f" ({skipped.failed} failed; --retry-failed tries again)" if skipped.failed else ""
+        console.print(f"{skipped.recordings} recordings were done before{failed}")
+    elif commit is None:
+        console.print("nothing to do")
+
+
+def _print_run(console: Console, output: str, commit: dict[str, Any], stores: Stores) -> None:
     rows = _ledger(output, commit, stores)
     for row in rows[:RECORDINGS_SHOWN]:
         console.print(_line(row))
@@ -26,7 +42,7 @@ def print_summary(output: str, commit: dict[str, Any], stores: Stores) -> None:
     counts = ", ".join(
         f"{totals[status]:.0f} {status}" for status in STATUSES if totals.get(status)
     )
-    audio_s = totals["audio_s"]
+    audio_s, wall_s = totals["audio_s"], max(wall_s, 1e-3)
     console.print(
         f"\n{totals['recordings']:.0f} recordings ({counts}), {totals['words']:.0f} words, "
         f"{audio_s / 60:.1f} min of audio in {wall_s:.1f} s: RTFx {audio_s / wall_s:.0f}"

@@ -24,6 +24,7 @@ from transforms.errors import (
     UnsupportedLanguageError,
     failure_of,
 )
+from transforms.fingerprint import current_fingerprint
 from transforms.quiet import quietest_sample
 from transforms.records import EACH, MIX, Recording, Span, Track, Waveform
 from transforms.resample import grid_samples, resample
@@ -191,7 +192,9 @@ class _PlanSpans(beam.DoFn):
         try:
             tracks = plan_tracks(recording, self.plan)
         except RecordingError as error:
-            yield TaggedOutput("failures", failure_of(error, recording, None, "plan"))
+            fingerprint = current_fingerprint(recording, self.plan.stores)
+            failure = failure_of(error, recording, None, "plan", fingerprint)
+            yield TaggedOutput("failures", failure)
             return
         for track in tracks:
             tally.planned((track.end_sample - track.start_sample) / track.sample_rate_hz)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from transforms.errors import EmptyAudioError, RecordingError, UnreadableAudioError
+from transforms.fingerprint import stored_fingerprint
 from transforms.store import Stores
+from transforms.stored_file import stat_of
 
 STREAMED_SIZE = 0x7FFFFF00
 BLOCK_SAMPLES = 4096
@@ -27,13 +28,11 @@ def open_audio(uri: str, stores: Stores) -> Iterator[tuple[soundfile.SoundFile, 
     """
     try:
         filesystem, path = stores.locate(uri)
-        stat = filesystem.info(path)
-        if stat.get("type") == "directory":
-            raise UnreadableAudioError(f"{uri} is a directory, not an audio file")
-        if stat.get("size") == 0:
+        stat = stat_of(uri, filesystem.info(path))
+        if stat.size == 0:
             raise EmptyAudioError(f"{uri} is empty (0 bytes)")
         with filesystem.open(path, "rb") as stored, soundfile.SoundFile(stored) as audio:
-            yield audio, _fingerprint(stat)
+            yield audio, stored_fingerprint(stat)
     except FileNotFoundError:
         raise UnreadableAudioError(f"{uri} does not exist") from None
     except RecordingError:
@@ -86,15 +85,3 @@ def missing_samples(audio: soundfile.SoundFile) -> int:
     if stored == 0 or not stored < promised < STREAMED_SIZE:
         return 0
     return int(audio.frames * (promised - stored) // stored)
-
-
-def _fingerprint(stat: dict[str, object]) -> str:
-    version = next(
-        (
-            stat[name]
-            for name in ("ETag", "etag", "md5Hash", "mtime", "LastModified")
-            if name in stat
-        ),
-        None,
-    )
-    return hashlib.sha256(f"{stat.get('size')} {version}".encode()).hexdigest()[:32]

@@ -69,7 +69,11 @@ class OutputError(OSError):
 
 
 def failure_of(
-    error: RecordingError, recording: Recording, channel: int | None, stage: str
+    error: RecordingError,
+    recording: Recording,
+    channel: int | None,
+    stage: str,
+    fingerprint: str | None = None,
 ) -> Failure:
     """The one way from a caught error to the ledger."""
-    return Failure(recording, channel, stage, type(error).__name__, str(error))
+    return Failure(recording, channel, stage, type(error).__name__, str(error), fingerprint)

@@ -141,7 +141,8 @@ class Transcript:
 class Failure:
     """Why a recording, or a part of it, has no transcript; becomes part of its ledger row.
 
-    `channel` is None where the fault came before channels were told apart.
+    `channel` is None where the fault came before channels were told apart; `fingerprint` is that of
+    audio that is there and could not be opened.
     """
 
     recording: Recording
@@ -149,6 +150,7 @@ class Failure:
     stage: str
     error_type: str
     message: str
+    fingerprint: str | None = None
 
     @property
     def key(self) -> RecordingKey:

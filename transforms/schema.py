@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from transforms.fingerprint import audio_fingerprint
 from transforms.records import STATUSES, LedgerEntry, Transcript
 
 SCHEMA_VERSION = 1
@@ -167,7 +168,11 @@ def ledger_row(entry: LedgerEntry, stamp: RunStamp, finished_at: datetime) -> Ro
         "language": entry.recording.language or stamp.language,
         "model": stamp.model,
         "reference": entry.recording.reference,
-        "audio_fingerprint": track.fingerprint if track else None,
+        "audio_fingerprint": audio_fingerprint(entry.recording, track.fingerprint)
+        if track
+        else failure.fingerprint
+        if failure
+        else None,
         "model_fingerprint": stamp.model_fingerprint,
         "config_fingerprint": stamp.config_fingerprint,
         "finished_at": finished_at,
