@@ -37,6 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from pipeline import evaluate
 
             return evaluate.run(arguments)
+        if arguments.command == "compact":
+            from pipeline import compact
+
+            return compact.run(arguments)
         return _transcribe(arguments, others)
     except ConfigurationError as error:
         print(f"beamscribe: {error}", file=sys.stderr)
@@ -107,6 +111,15 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     evaluate.add_arguments(score)
+
+    merge = commands.add_parser(
+        "compact",
+        help="merge the committed runs of an output into one",
+        description="Merge the committed runs in DIR into one and drop what was superseded.",
+        epilog="example: beamscribe compact transcripts",
+        allow_abbrev=False,
+    )
+    merge.add_argument("directory", metavar="DIR", help="what `transcribe --output` wrote")
     return parser
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,23 +54,85 @@ def read_rows(
     Raises `ConfigurationError` naming a file that cannot be read or lacks one of the columns.
     """
     import pyarrow as pa
+
+    parts = list(iterate_rows(directory, commit, table, columns, stores))
+    return pa.concat_tables([schema_of(table, columns).empty_table(), *parts])
+
+
+def iterate_rows(
+    directory: str, commit: Commit, table: str, columns: Sequence[str], stores: Stores
+) -> Iterator[pa.Table]:
+    """The same file by file."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     filesystem, root = stores.locate(directory.rstrip("/"))
     schema = schema_of(table, columns)
-    parts = [schema.empty_table()]
     for name in _files(filesystem, root, commit, table):
         path = f"{root}/{name}"
         try:
             with filesystem.open(path, "rb") as file:
                 part = pq.ParquetFile(file).read(columns=list(columns))
+        except FileNotFoundError as error:
+            raise ConfigurationError(
+                f"{path} is gone; if a compaction removed it just now, call this again"
+            ) from error
         except (OSError, pa.ArrowInvalid) as error:
             raise ConfigurationError(f"cannot read {path}: {error}") from error
         missing = sorted(set(columns) - set(part.column_names))
         if missing:
             raise ConfigurationError(f"{path} lacks {', '.join(missing)}")
-        parts.append(part.select(list(columns)).cast(schema))
-    return pa.concat_tables(parts)
+        yield part.select(list(columns)).cast(schema)
+
+
+class Newest:
+    """Which rows count: of every recording and channel those of the last run that took it up.
+
+    Older ones are superseded, by a failure too. A file that cannot be opened has one row without a
+    channel, whatever channels it holds: so rows with channels and rows without supersede each
+    other as well.
+    """
+
+    KEYS = ("recording_id", "channel")
+
+    def __init__(self, directory: str, commits: Sequence[Commit], stores: Stores) -> None:
+        """Reads the keys of the whole ledger. Errors are those of `read_rows`."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        parts = [
+            read_rows(directory, commit, "recordings", self.KEYS, stores) for commit in commits
+        ]
+        ledger = pa.concat_tables([schema_of("recordings", self.KEYS).empty_table(), *parts])
+        run = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        self._ids = pc.unique(ledger["recording_id"])
+        place, track = self._places(ledger)
+        self._tracks, inverse = np.unique(track, return_inverse=True)
+        self._last = np.full(len(self._tracks), -1)
+        np.maximum.at(self._last, inverse, run)
+        self._last_of_kind = np.full((2, len(self._ids)), -1)
+        np.maximum.at(self._last_of_kind, (self._mixed(track), place), run)
+
+    def among(self, rows: pa.Table, run: int) -> pa.Table:
+        """Those of `rows`, which hold `KEYS` and stem from the run at that place, that count."""
+        import pyarrow as pa
+
+        place, track = self._places(rows)
+        counts = self._last[np.searchsorted(self._tracks, track)] == run
+        counts &= self._last_of_kind[1 - self._mixed(track), place] < run
+        return rows.filter(pa.array(counts, pa.bool_()))
+
+    def _places(self, rows: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Of each row its recording's place in `_ids`, and that with its channel in one number."""
+        import pyarrow.compute as pc
+
+        place = pc.index_in(rows["recording_id"], value_set=self._ids).to_numpy().astype(np.int64)
+        channel = pc.fill_null(rows["channel"], -1).to_numpy().astype(np.int64)
+        return place, place * MOST_CHANNELS + channel + 1
+
+    def _mixed(self, track: NDArray[np.int64]) -> NDArray[np.int64]:
+        mixed: NDArray[np.int64] = (track % MOST_CHANNELS == 0).astype(np.int64)
+        return mixed
 
 
 def newest_rows(
@@ -80,47 +142,17 @@ def newest_rows(
     columns: Sequence[str],
     stores: Stores,
 ) -> pa.Table:
-    """Of every recording and channel the rows of the last run that took it up.
-
-    Older ones are superseded, by a failure too. A file that cannot be opened has one row without a
-    channel, whatever channels it holds: so rows with channels and rows without supersede each
-    other as well. Errors are those of `read_rows`.
-    """
+    """Some columns of the rows that count. Errors are those of `read_rows`."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    if not commits:
-        return schema_of(table, columns).empty_table()
-    keys = ("recording_id", "channel")
-
-    def read(name: str, wanted: Sequence[str]) -> tuple[pa.Table, NDArray[np.int64]]:
-        """The rows of all runs, and of each row the place of its run."""
-        parts = [read_rows(directory, commit, name, wanted, stores) for commit in commits]
-        return pa.concat_tables(parts), np.repeat(np.arange(len(parts)), [len(p) for p in parts])
-
-    ledger, run = read("recordings", keys)
-    ids = pc.unique(ledger["recording_id"])
-
-    def places(rows: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Of each row its recording's place in `ids`, and that with its channel in one number."""
-        place = pc.index_in(rows["recording_id"], value_set=ids).to_numpy().astype(np.int64)
-        channel = pc.fill_null(rows["channel"], -1).to_numpy().astype(np.int64)
-        return place, place * MOST_CHANNELS + channel + 1
-
-    place, track = places(ledger)
-    tracks, inverse = np.unique(track, return_inverse=True)
-    last = np.full(len(tracks), -1)
-    np.maximum.at(last, inverse, run)
-    mixed = track % MOST_CHANNELS == 0
-    last_of_kind = np.full((2, len(ids)), -1)
-    np.maximum.at(last_of_kind, (mixed.astype(np.int64), place), run)
-
-    rows, run = read(table, list(dict.fromkeys([*keys, *columns])))
-    place, track = places(rows)
-    mixed = track % MOST_CHANNELS == 0
-    newest = run == last[np.searchsorted(tracks, track)]
-    newest &= run > last_of_kind[1 - mixed.astype(np.int64), place]
-    return rows.filter(pa.array(newest)).select(list(columns))
+    newest = Newest(directory, commits, stores)
+    wanted = list(dict.fromkeys([*Newest.KEYS, *columns]))
+    parts = [
+        newest.among(read_rows(directory, commit, table, wanted, stores), run)
+        for run, commit in enumerate(commits)
+    ]
+    empty = schema_of(table, wanted).empty_table()
+    return pa.concat_tables([empty, *parts]).select(list(columns))
 
 
 def schema_of(table: str, columns: Sequence[str]) -> pa.Schema:

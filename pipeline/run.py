@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import secrets
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -24,7 +23,7 @@ from pipeline.ledger import committed_runs
 from pipeline.resume import Resume, Skipped, read_done
 from pipeline.transcribe import Transcribe
 from transforms import tally
-from transforms.commit import RunOutput, roll_forward, tidy_staging
+from transforms.commit import RunOutput, new_run_id, roll_forward, tidy_staging
 from transforms.errors import ManifestError, OutputError
 from transforms.join import fail_recording
 from transforms.manifest import read_sources
@@ -180,7 +179,7 @@ def _output(config: TranscriptionConfig, sequence: int) -> RunOutput:
     return RunOutput(
         directory=config.output.rstrip("/"),
         stamp=RunStamp(
-            run_id=f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+            run_id=new_run_id(started_at),
             model=config.model,
             language=config.card.language,
             model_fingerprint=config.card.acoustic_fingerprint(),

@@ -29,6 +29,7 @@ by clocks, which jump. For a recording the rows of the last run that took it up 
 from __future__ import annotations
 
 import json
+import secrets
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -46,7 +47,10 @@ STALE_AFTER_S = 86_400.0
 
 @dataclass(frozen=True)
 class RunOutput:
-    """Where a run writes, and what its commit says besides totals and files."""
+    """Where a run writes, and what its commit says besides totals and files.
+
+    `replaces` are runs whose rows it repeats (`pipeline/compact.py`).
+    """
 
     directory: str
     stamp: RunStamp
@@ -54,6 +58,7 @@ class RunOutput:
     configuration: Mapping[str, Any]
     versions: Mapping[str, str]
     sequence: int = 1
+    replaces: tuple[str, ...] = ()
     stores: Stores = field(default_factory=Stores)
 
     @property
@@ -135,6 +140,11 @@ def tidy_staging(directory: str, stores: Stores, now: datetime) -> None:
             continue
 
 
+def new_run_id(started_at: datetime) -> str:
+    """A name that no other run has; it begins with the time, for people to read."""
+    return f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
 def write_whole(uri: str, text: str, stores: Stores) -> None:
     """Write a small file so that a reader sees all of it or none."""
     filesystem, path = make_room(uri, stores)
@@ -159,6 +169,7 @@ def _commit(staged: list[StagedFiles], output: RunOutput) -> dict[str, Any]:
     return {
         "run_id": run_id,
         "sequence": output.sequence,
+        **({"replaces": list(output.replaces)} if output.replaces else {}),
         "schema_version": SCHEMA_VERSION,
         "started_at": output.started_at.isoformat(),
         "finished_at": finished_at.isoformat(),
