@@ -8,6 +8,8 @@ RecordingError (ValueError)          the data's: becomes a ledger row
 ├── TooShortAudioError               less than the model can hear
 ├── TruncatedAudioError              ends before its header says
 ├── CorruptAudioError                samples that are not finite numbers
+├── CrashError (RuntimeError)         a native library died of it
+├── DeadlineError (TimeoutError)      nothing came of it in time
 ├── UnreliableEmissionError          the model answered with something not finite
 └── ManifestLineError                a line of a manifest that says nothing usable
 
@@ -50,6 +52,14 @@ class TruncatedAudioError(RecordingError):
 
 class CorruptAudioError(RecordingError):
     """The file holds samples that are not finite numbers."""
+
+
+class CrashError(RecordingError, RuntimeError):
+    """The process that worked on the recording died."""
+
+
+class DeadlineError(RecordingError, TimeoutError):
+    """Work on the recording took longer than it may, and was given up."""
 
 
 class UnreliableEmissionError(RecordingError):

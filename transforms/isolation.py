@@ -1,0 +1,127 @@
+"""Work that may hang or crash, in a process of its own.
+
+Audio comes from others, and what reads it is native code: a file that makes a decoder loop for ever
+or write where it must not is to cost one recording, not the job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any, Generic, TypeVar
+
+from transforms.errors import CrashError, DeadlineError, RecordingError
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+ANSWER, REFUSAL, FAULT, END = "answer", "refusal", "fault", "end"
+
+
+class Isolated(Generic[Request, Answer]):
+    """A generator function that runs in a child process, one request after another.
+
+    The child starts with the first request and is replaced when it died or was given up. `function`
+    and what it is given and yields must be picklable; it serves one thread at a time.
+    """
+
+    def __init__(self, function: Callable[[Request], Iterator[Answer]], deadline_s: float) -> None:
+        """`deadline_s` bounds the time between two answers."""
+        self._function = function
+        self._deadline_s = deadline_s
+        self._child: SpawnProcess | None = None
+        self._pipe: Connection | None = None
+
+    def __call__(self, request: Request) -> Iterator[Answer]:
+        """What `function(request)` yields, as it yields it.
+
+        Raises the `RecordingError` that it raises, `CrashError` where the process dies,
+        `DeadlineError` where no answer comes in time, and `RuntimeError` with the trace of any
+        other exception. A caller that stops early ends the child.
+        """
+        finished = False
+        try:
+            pipe = self._open()
+            pipe.send(request)
+            while True:
+                if not pipe.poll(self._deadline_s):
+                    raise DeadlineError(f"nothing came of it within {self._deadline_s:g} s")
+                kind, content = pipe.recv()
+                if kind == ANSWER:
+                    yield content
+                    continue
+                finished = True
+                if kind == REFUSAL:
+                    raise content
+                if kind == FAULT:
+                    raise RuntimeError(f"in a process of its own:\n{content}")
+                return
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            raise CrashError(f"the process that read it died ({self._cause()})") from error
+        finally:
+            if not finished:
+                self.close()
+
+    def close(self) -> None:
+        """End the child, whatever it does."""
+        if self._pipe is not None:
+            self._pipe.close()
+        if self._child is not None:
+            self._child.kill()
+            self._child.join()
+        self._child = self._pipe = None
+
+    def _open(self) -> Connection:
+        if self._child is None or self._pipe is None or not self._child.is_alive():
+            self.close()
+            context = multiprocessing.get_context("spawn")
+            self._pipe, theirs = context.Pipe()
+            self._child = context.Process(target=_serve, args=(self._function, theirs), daemon=True)
+            self._child.start()
+            theirs.close()
+        return self._pipe
+
+    def _cause(self) -> str:
+        if self._child is None:
+            return "it had been ended"
+        self._child.join(5.0)
+        code = self._child.exitcode
+        if code is not None and code < 0:
+            return signal.Signals(-code).name
+        return f"exit code {code}"
+
+
+def _serve(function: Callable[[Any], Iterator[Any]], pipe: Connection) -> None:
+    # A terminal sends its interrupt to all; the parent decides what becomes of its children.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            request = pipe.recv()
+            try:
+                for answer in function(request):
+                    pipe.send((ANSWER, answer))
+            except RecordingError as error:
+                pipe.send((REFUSAL, error))
+            except (EOFError, BrokenPipeError):
+                return
+            # Whatever it is, a mistake of ours is the parent's to raise.
+            except BaseException:
+                pipe.send((FAULT, traceback.format_exc()))
+            else:
+                pipe.send((END, None))
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed takes its child along, even out of a loop in native code."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
