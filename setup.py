@@ -26,7 +26,7 @@ setup(
             "**/LICENSE*",
         ],
     },
-    entry_points={"console_scripts": ["beamscribe = pipeline.cli:main"]},
+    entry_points={"console_scripts": ["beamscribe = pipeline.cli:command"]},
     install_requires=[
         "apache-beam>=2.77,<2.78",
         # torchaudio 2.11 refuses torch 2.15, which is built for another CUDA.

@@ -8,14 +8,39 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
 
 from models.errors import ModelError
 from pipeline.errors import ConfigurationError
 from transforms.errors import OutputError
 
 DONE, JOB_FAILED, MISUSED, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def command() -> NoReturn:
+    """The console script: `main`, which SIGINT and SIGTERM end at once.
+
+    Nothing needs to be wound up: what is committed or in the journal stays, and the rest is made
+    again by the next call. An exception would first wait for the runner's threads.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    sys.exit(main())
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    # A progress bar hides the cursor.
+    cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+    os.write(
+        sys.stderr.fileno(),
+        f"{cursor}\nbeamscribe: interrupted; what was done is kept, call it again to go on\n".encode(),
+    )
+    os._exit(INTERRUPTED)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,9 +73,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ModelError, OutputError) as error:
         print(f"beamscribe: the job failed: {error}", file=sys.stderr)
         return JOB_FAILED
-    except KeyboardInterrupt:
-        print("beamscribe: interrupted; committed runs are kept", file=sys.stderr)
-        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
