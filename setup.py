@@ -37,6 +37,8 @@ setup(
         "fsspec>=2026.9",
         "jiwer>=4,<5",
         "numpy>=2.4,<2.5",
+        # Processes that may crash or hang singly; the standard library's pool breaks as a whole.
+        "pebble>=5.2,<6",
         "pyarrow>=25,<26",
         "rich>=15,<16",
         "safetensors>=0.8,<0.9",

@@ -3,6 +3,8 @@
 ModelError
 ├── CheckpointError (RuntimeError)   weights that are missing, damaged or of another model
 └── VocabularyError (ValueError)     tokens, lexicon and language model that do not fit together
+
+DecodingError (RuntimeError)         one emission that could not be decoded; the others can
 """
 
 from __future__ import annotations
@@ -18,3 +20,7 @@ class CheckpointError(ModelError, RuntimeError):
 
 class VocabularyError(ModelError, ValueError):
     """Tokens, lexicon and language model do not fit together."""
+
+
+class DecodingError(RuntimeError):
+    """The search through one emission crashed or took too long."""

@@ -30,6 +30,8 @@ def command() -> NoReturn:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
+    # Left at once, Python would speak of semaphores that it then cleans up.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
     sys.exit(main())
 
 
@@ -38,7 +40,7 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
     cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
     os.write(
         sys.stderr.fileno(),
-        f"{cursor}\nbeamscribe: interrupted; what was done is kept, call it again to go on\n".encode(),
+        f"{cursor}\nbeamscribe: interrupted; what was done is kept, call again to go on\n".encode(),
     )
     os._exit(INTERRUPTED)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from models import Emission, Hypothesis, Recognizer, load_recognizer
-from models.decode.pool import DecoderPool, DecoderRecipe
+from models.decode.pool import DecoderPool, DecoderRecipe, Decoding
 from transforms import tally
 from transforms.errors import UnreliableEmissionError, failure_of
 from transforms.records import RecordingKey, Segment, TimedWord, Transcript
@@ -166,7 +165,7 @@ class _SearchEmissions(beam.DoFn):
         self.recognition = recognition
         self.recipe = recipe
         self._pool: DecoderPool | None = None
-        self._pending: deque[tuple[Segment, Future[Hypothesis]]] = deque()
+        self._pending: deque[tuple[Segment, Decoding]] = deque()
 
     def setup(self) -> None:
         self._pool = DecoderPool(self.recipe, self.recognition.decoder_workers)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import multiprocessing
-from concurrent.futures import Future, ProcessPoolExecutor
+import os
+import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pebble import ProcessExpired, ProcessPool
 
 from models.decode.ctc_beam import BeamSearchOptions, CtcBeamDecoder
+from models.errors import DecodingError
 from models.hypothesis import Hypothesis
 from models.registry import find_model
+
+DEADLINE_S = 300.0
+"""What one search may take, many times what the longest emission does."""
 
 
 @dataclass(frozen=True)
@@ -32,29 +39,57 @@ class DecoderRecipe:
         )
 
 
+class Decoding:
+    """A search under way."""
+
+    def __init__(self, future: Future[Hypothesis]) -> None:
+        self._future = future
+
+    def done(self) -> bool:
+        return self._future.done()
+
+    def result(self) -> Hypothesis:
+        """Raises `DecodingError` where the search crashed its process or was given up."""
+        try:
+            return self._future.result()
+        except ProcessExpired as error:
+            raise DecodingError(f"the decoder's process died ({error})") from error
+        except TimeoutError as error:
+            raise DecodingError(f"the decoder found nothing within {DEADLINE_S:g} s") from error
+
+
 class DecoderPool:
-    """`workers` processes that decode emissions; each loads its decoder once, at its start."""
+    """`workers` processes that decode emissions; each loads its decoder once, at its start.
+
+    A search that crashes or hangs costs itself: its process is replaced, the others go on.
+    """
 
     def __init__(self, recipe: DecoderRecipe, workers: int) -> None:
-        self._processes = ProcessPoolExecutor(
+        self._processes = ProcessPool(
             max_workers=workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_load_decoder,
+            context=multiprocessing.get_context("spawn"),
+            initializer=_start,
             initargs=(recipe,),
         )
-        # A submission starts one process where none is idle; all shall load while there is no work.
-        for _ in range(workers):
-            self._processes.submit(_load_decoder, recipe)
+        # The processes start with the first task, and load while there is no work yet.
+        self._processes.schedule(_load_decoder, args=(recipe,))
 
-    def submit(self, log_probs: NDArray[np.float32]) -> Future[Hypothesis]:
+    def submit(self, log_probs: NDArray[np.float32]) -> Decoding:
         """Decode `(T, C)` log-probabilities."""
-        return self._processes.submit(_decode, log_probs)
+        future = self._processes.schedule(_decode, args=(log_probs,), timeout=DEADLINE_S)
+        return Decoding(future)
 
     def close(self) -> None:
-        self._processes.shutdown(wait=True, cancel_futures=True)
+        self._processes.stop()
+        self._processes.join()
 
 
 _decoders: dict[DecoderRecipe, CtcBeamDecoder] = {}
+
+
+def _start(recipe: DecoderRecipe) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _load_decoder(recipe)
 
 
 def _load_decoder(recipe: DecoderRecipe) -> None:
@@ -65,3 +100,11 @@ def _load_decoder(recipe: DecoderRecipe) -> None:
 def _decode(log_probs: NDArray[np.float32]) -> Hypothesis:
     (decoder,) = _decoders.values()
     return decoder.decode(log_probs)
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed takes its decoders along."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
