@@ -35,11 +35,11 @@ class Transcribe(beam.PTransform):
         failures = (
             planned.failures,
             decoded.failures,
-            recognized.failures,
+            recognized["failures"],
         ) | "All failures" >> beam.Flatten()
         return {
             "tracks": planned.tracks,
             "outcomes": cut.outcomes,
-            "transcripts": recognized.transcripts,
+            "transcripts": recognized["transcripts"],
             "failures": failures,
         } | "Join transcripts" >> JoinTranscripts()

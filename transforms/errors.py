@@ -9,6 +9,7 @@ RecordingError (ValueError)          the data's: becomes a ledger row
 ├── TruncatedAudioError              ends before its header says
 ├── CorruptAudioError                samples that are not finite numbers
 ├── UnreliableEmissionError          the model answered with something not finite
+├── IncompleteError                  a part of it was planned and never arrived
 └── ManifestLineError                a line of a manifest that says nothing usable
 
 ManifestError (ValueError)           the job's: a manifest that cannot be used at all
@@ -54,6 +55,10 @@ class CorruptAudioError(RecordingError):
 
 class UnreliableEmissionError(RecordingError):
     """The model's output for this audio is not finite."""
+
+
+class IncompleteError(RecordingError):
+    """Spans, segments or samples of the recording were planned and neither came nor failed."""
 
 
 class ManifestLineError(RecordingError):
