@@ -33,6 +33,21 @@ HOP_SAMPLES = 128
 CHUNKS_AT_ONCE = 512
 
 
+class _ShortConvolution(nn.Module):
+    """A convolution of kernel 3 over `(N, T, D)` as one product, then ReLU: T is 4 or less."""
+
+    def __init__(self, width: int, filters: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.weight = nn.Parameter(torch.zeros(filters, width, 3))
+        self.bias = nn.Parameter(torch.zeros(filters))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        # (N, T, D, 3): the kernel's axis is the last one, as in the weights.
+        patches = F.pad(hidden, (0, 0, 1, 1)).unfold(1, 3, self.stride).flatten(2)
+        return F.relu(F.linear(patches, self.weight.flatten(1), self.bias))
+
+
 class VoiceActivity(nn.Module):
     """A waveform `(samples,)` at 16 kHz, in -1..1, to probabilities of speech `(N,)`.
 
@@ -41,13 +56,11 @@ class VoiceActivity(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = nn.ModuleList(
-            (
-                nn.Conv1d(NUM_FFT // 2 + 1, 128, kernel_size=3, padding=1),
-                nn.Conv1d(128, 64, kernel_size=3, stride=2, padding=1),
-                nn.Conv1d(64, 64, kernel_size=3, stride=2, padding=1),
-                nn.Conv1d(64, 128, kernel_size=3, padding=1),
-            )
+        self.encoder = nn.Sequential(
+            _ShortConvolution(NUM_FFT // 2 + 1, 128, stride=1),
+            _ShortConvolution(128, 64, stride=2),
+            _ShortConvolution(64, 64, stride=2),
+            _ShortConvolution(64, 128, stride=1),
         )
         self.memory = nn.LSTM(128, 128)
         self.decoder = nn.Linear(128, 1)
@@ -60,7 +73,7 @@ class VoiceActivity(nn.Module):
             return waveform.new_zeros(0)
         padded = F.pad(waveform, (BEFORE_SAMPLES, count * CHUNK_SAMPLES - len(waveform)))
         chunks = padded.unfold(0, BEFORE_SAMPLES + CHUNK_SAMPLES, CHUNK_SAMPLES)
-        encoded = torch.cat([self._encode(some) for some in chunks.split(CHUNKS_AT_ONCE)])
+        encoded = torch.cat([self._encode(some) for some in torch.split(chunks, CHUNKS_AT_ONCE)])
         remembered, _ = self.memory(encoded[:, None])
         return torch.sigmoid(self.decoder(F.relu(remembered)))[:, 0, 0]
 
@@ -68,19 +81,8 @@ class VoiceActivity(nn.Module):
         """`(N, samples)` to `(N, D)`."""
         reflected = chunks[:, -BEFORE_SAMPLES - 1 : -1].flip(1)
         frames = torch.cat([chunks, reflected], 1).unfold(1, NUM_FFT, HOP_SAMPLES)
-        hidden = torch.fft.rfft(frames * self.window).abs()
-        for convolution in self.encoder:
-            hidden = F.relu(_convolve(hidden, convolution))
-        return hidden[:, 0]
-
-
-def _convolve(hidden: Tensor, convolution: nn.Conv1d) -> Tensor:
-    """A convolution of kernel 3 over `(N, T, D)` as one product: T is 4 or less."""
-    stride = convolution.stride[0]
-    padded = F.pad(hidden, (0, 0, 1, 1))
-    # (N, T, D, 3) with the kernel's axis last, as the weights `(D', D, 3)` have it.
-    patches = padded.unfold(1, 3, stride).flatten(2)
-    return F.linear(patches, convolution.weight.flatten(1), convolution.bias)
+        encoded: Tensor = self.encoder(torch.fft.rfft(frames * self.window).abs())
+        return encoded[:, 0]
 
 
 @dataclass(frozen=True)

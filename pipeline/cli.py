@@ -87,8 +87,11 @@ def _parser() -> argparse.ArgumentParser:
     transcribe.add_argument(
         "--segmentation",
         dest="segmentation_method",
-        metavar="{fixed,quiet}",
-        help="fixed: windows that overlap (default); quiet: pieces cut at the quietest place",
+        metavar="{fixed,speech,quiet}",
+        help=(
+            "fixed: windows that overlap (default); speech: the same, where somebody speaks; "
+            "quiet: pieces that do not overlap, cut at the quietest place"
+        ),
     )
     transcribe.add_argument("--device", help="cpu (default) or cuda[:n]")
     transcribe.add_argument(

@@ -12,12 +12,13 @@ from typing import Any
 from models.decode.ctc_beam import BeamSearchOptions
 from models.decode.pool import DecoderRecipe
 from models.registry import ModelCard, find_model
+from models.voice_activity import SpeechDetector
 from pipeline.errors import ConfigurationError
 from transforms.audio import AudioPlan
 from transforms.batch import BatchBudget
 from transforms.recognize import Recognition
 from transforms.schema import SCHEMA_VERSION
-from transforms.segment import FIXED, METHODS, Segmentation
+from transforms.segment import FIXED, METHODS, SPEECH, Segmentation
 from transforms.stitch import StretchPlan
 from transforms.store import Stores
 
@@ -98,6 +99,10 @@ class TranscriptionConfig:
             context_s=min(CONTEXT_S, self.segment_s / 8),
             overlap_s=min(OVERLAP_S, self.segment_s / 8),
         )
+
+    @property
+    def detector(self) -> SpeechDetector | None:
+        return SpeechDetector() if self.segmentation_method == SPEECH else None
 
     @property
     def stretches(self) -> StretchPlan:

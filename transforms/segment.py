@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import apache_beam as beam
 import numpy as np
@@ -13,9 +14,18 @@ from numpy.typing import NDArray
 
 from transforms.quiet import is_silent, quietest_sample, sound_regions
 from transforms.records import Passage, Segment, SpanOutcome, Waveform
+from transforms.speech import SpeechRules, find_speech, group_speech
 from transforms.window import Reach, Window, plan_passage
 
-METHODS = FIXED, QUIET = "fixed", "quiet"
+METHODS = FIXED, SPEECH, QUIET = "fixed", "speech", "quiet"
+
+Detect = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+class DetectorRecipe(Protocol):
+    """How a worker comes by a detector: samples in, a probability of speech for each chunk out."""
+
+    def load(self) -> Detect: ...
 
 
 @dataclass(frozen=True)
@@ -23,7 +33,8 @@ class Segmentation:
     """How spans are cut for a model that hears at most `longest_s` at once.
 
     `fixed`: windows that overlap by twice `context_s`; what the model answers is joined again.
-    Where two spans meet, each reads `overlap_s` beyond the seam. `quiet`: pieces that tile, cut at
+    Where two spans meet, each reads `overlap_s` beyond the seam. `speech`: the same where somebody
+    speaks, and nothing is heard elsewhere. `quiet`: pieces that tile, cut at
     the quietest place, each of at least `shortest_s` and heard by itself. `frame_samples` lie
     between two frames of the model's answer.
     """
@@ -35,6 +46,7 @@ class Segmentation:
     shortest_s: float = 1.0
     context_s: float = 2.0
     overlap_s: float = 2.0
+    rules: SpeechRules = field(default_factory=SpeechRules)
 
     @property
     def reach(self) -> Reach:
@@ -70,12 +82,23 @@ def cut_positions(
     return positions
 
 
-def cut_segments(waveform: Waveform, segmentation: Segmentation) -> list[Segment]:
-    """The segments of a waveform that hold any sound, with their places in the file."""
+def cut_segments(
+    waveform: Waveform, segmentation: Segmentation, speech: NDArray[np.float32] | None = None
+) -> list[Segment]:
+    """The segments of a waveform that are worth hearing, with their places in the file.
+
+    `speech` holds the probabilities of speech that the method `speech` goes by. Where none is found
+    in a span that is not silent, all of its sound is heard: a detector can be deaf to a voice.
+    """
     if segmentation.method == QUIET:
         plans = _quiet_passages(waveform, segmentation)
     else:
         regions = sound_regions(waveform.samples, waveform.sample_rate_hz)
+        if speech is not None:
+            rules = segmentation.rules
+            found = find_speech(speech, waveform.sample_rate_hz, rules)
+            groups = group_speech(found, segmentation.longest_s, waveform.sample_rate_hz, rules)
+            regions = [(start, min(end, len(waveform.samples))) for start, end in groups] or regions
         plans = _stitched_passages(waveform, regions, segmentation)
     last_span = waveform.span_index + 1 == waveform.tracks[0].num_spans
     segments = []
@@ -193,24 +216,37 @@ def _ceil(number: int, step: int) -> int:
 
 
 class CutSegments(beam.PTransform):
-    """Waveforms into segments. Outputs `segments` and `outcomes`, one of these a span."""
+    """Waveforms into segments. Outputs `segments` and `outcomes`, one of these a span.
 
-    def __init__(self, segmentation: Segmentation) -> None:
+    `detector` is asked where the method of segmentation goes by speech.
+    """
+
+    def __init__(self, segmentation: Segmentation, detector: DetectorRecipe | None = None) -> None:
         super().__init__()
         self.segmentation = segmentation
+        self.detector = detector
 
     def expand(self, waveforms: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
-        return waveforms | beam.ParDo(_CutSegments(self.segmentation)).with_outputs(
+        return waveforms | beam.ParDo(_CutSegments(self.segmentation, self.detector)).with_outputs(
             "outcomes", main="segments"
         )
 
 
 class _CutSegments(beam.DoFn):
-    def __init__(self, segmentation: Segmentation) -> None:
+    def __init__(self, segmentation: Segmentation, detector: DetectorRecipe | None) -> None:
         self.segmentation = segmentation
+        self.detector = detector
+        self._detect: Detect | None = None
+
+    def setup(self) -> None:
+        if self.detector is not None:
+            self._detect = self.detector.load()
 
     def process(self, waveform: Waveform) -> Iterator[Segment | TaggedOutput]:
-        segments = cut_segments(waveform, self.segmentation)
+        speech = None
+        if self._detect is not None and not is_silent(waveform.samples):
+            speech = self._detect(waveform.samples)
+        segments = cut_segments(waveform, self.segmentation, speech)
         passages = {segment.passage for segment in segments}
         outcome = SpanOutcome(
             span_index=waveform.span_index,

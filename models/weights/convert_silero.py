@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ OUTPUT = Path(__file__).parent / "silero_vad" / "voice_activity.safetensors"
 MODULE = "silero_vad/data/silero_vad.jit"
 
 
-def rename(source: dict[str, Tensor]) -> dict[str, Tensor]:
+def rename(source: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The wheel's names to those of `VoiceActivity`'s state. Its STFT is a Hann window's DFT."""
     target = {
         f"encoder.{index}.{part}": source[f"_model.encoder.{index}.reparam_conv.{part}"]
@@ -43,9 +44,9 @@ def main() -> None:
     parser.add_argument("wheel", type=Path, help="silero_vad-6.2.0-py3-none-any.whl")
     arguments = parser.parse_args()
     with zipfile.ZipFile(verified(arguments.wheel, SILERO_VAD_SHA256)) as archive:
-        module = torch.jit.load(io.BytesIO(archive.read(MODULE)))
+        module = torch.jit.load(io.BytesIO(archive.read(MODULE)))  # type: ignore[no-untyped-call]
     OUTPUT.parent.mkdir(exist_ok=True)
-    save_file(rename(dict(module.state_dict())), OUTPUT)
+    save_file(rename(module.state_dict()), OUTPUT)
 
 
 if __name__ == "__main__":
