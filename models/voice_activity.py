@@ -31,6 +31,7 @@ BEFORE_SAMPLES = 64
 NUM_FFT = 256
 HOP_SAMPLES = 128
 CHUNKS_AT_ONCE = 512
+LEAST_PEAK = 0.1
 
 
 class _ShortConvolution(nn.Module):
@@ -89,17 +90,20 @@ class VoiceActivity(nn.Module):
 class SpeechDetector:
     """What a worker needs to build its detector; it runs on the processor, beside the model."""
 
-    @property
-    def chunk_samples(self) -> int:
-        return CHUNK_SAMPLES
-
     def load(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-        """A function from samples at 16 kHz to one probability of speech for each chunk."""
+        """A function from samples at 16 kHz to one probability of speech for each chunk.
+
+        What does not rise above `LEAST_PEAK` is raised to it: the network is deaf to faint speech.
+        """
         network = load_voice_activity()
 
         def detect(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+            peak = float(np.abs(samples).max(initial=0.0))
+            gain = LEAST_PEAK / peak if 0.0 < peak < LEAST_PEAK else 1.0
             with torch.inference_mode():
-                probabilities: NDArray[np.float32] = network(torch.from_numpy(samples)).numpy()
+                probabilities: NDArray[np.float32] = network(
+                    torch.from_numpy(samples) * gain
+                ).numpy()
             return probabilities
 
         return detect

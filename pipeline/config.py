@@ -12,13 +12,14 @@ from typing import Any
 from models.decode.ctc_beam import BeamSearchOptions
 from models.decode.pool import DecoderRecipe
 from models.registry import ModelCard, find_model
-from models.voice_activity import SpeechDetector
+from models.voice_activity import CHUNK_SAMPLES, SpeechDetector
 from pipeline.errors import ConfigurationError
 from transforms.audio import AudioPlan
 from transforms.batch import BatchBudget
 from transforms.recognize import Recognition
 from transforms.schema import SCHEMA_VERSION
 from transforms.segment import FIXED, METHODS, SPEECH, Segmentation
+from transforms.speech import SpeechRules
 from transforms.stitch import StretchPlan
 from transforms.store import Stores
 
@@ -98,6 +99,7 @@ class TranscriptionConfig:
             shortest_s=min(1.0, self.segment_s / 4),
             context_s=min(CONTEXT_S, self.segment_s / 8),
             overlap_s=min(OVERLAP_S, self.segment_s / 8),
+            rules=SpeechRules(chunk_samples=CHUNK_SAMPLES),
         )
 
     @property

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from transforms.quiet import is_silent, quietest_sample, sound_regions
 from transforms.records import Passage, Segment, SpanOutcome, Waveform
-from transforms.speech import SpeechRules, find_speech, group_speech
+from transforms.speech import SpeechRules, speech_regions
 from transforms.window import Reach, Window, plan_passage
 
 METHODS = FIXED, SPEECH, QUIET = "fixed", "speech", "quiet"
@@ -87,18 +87,20 @@ def cut_segments(
 ) -> list[Segment]:
     """The segments of a waveform that are worth hearing, with their places in the file.
 
-    `speech` holds the probabilities of speech that the method `speech` goes by. Where none is found
-    in a span that is not silent, all of its sound is heard: a detector can be deaf to a voice.
+    `speech` holds the detector's answers, which the method `speech` goes by.
     """
     if segmentation.method == QUIET:
         plans = _quiet_passages(waveform, segmentation)
     else:
         regions = sound_regions(waveform.samples, waveform.sample_rate_hz)
         if speech is not None:
-            rules = segmentation.rules
-            found = find_speech(speech, waveform.sample_rate_hz, rules)
-            groups = group_speech(found, segmentation.longest_s, waveform.sample_rate_hz, rules)
-            regions = [(start, min(end, len(waveform.samples))) for start, end in groups] or regions
+            regions = speech_regions(
+                speech,
+                regions,
+                segmentation.longest_s,
+                waveform.sample_rate_hz,
+                segmentation.rules,
+            )
         plans = _stitched_passages(waveform, regions, segmentation)
     last_span = waveform.span_index + 1 == waveform.tracks[0].num_spans
     segments = []

@@ -20,15 +20,34 @@ class SpeechRules:
     Speech begins where the probability reaches `begins` and lasts until it has stayed under `ends`
     for `pause_s`; less than `shortest_s` of it is no speech. `margin_s` are heard on either side.
     Stretches with less than `apart_s` between them are heard together, as far as a window holds.
+    Where nothing counts as speech but the probability once reaches `doubts`, all is heard.
     """
 
     chunk_samples: int = 512
     begins: float = 0.3
     ends: float = 0.15
+    doubts: float = 0.1
     pause_s: float = 0.3
     shortest_s: float = 0.06
     margin_s: float = 0.4
     apart_s: float = 2.0
+
+
+def speech_regions(
+    probabilities: NDArray[np.float32],
+    sound: Sequence[Region],
+    longest_s: float,
+    rate_hz: int,
+    rules: SpeechRules,
+) -> list[Region]:
+    """What of the `sound` of a waveform is worth hearing, in samples.
+
+    Where the detector is in doubt whether anybody speaks at all, it is not believed.
+    """
+    speech = find_speech(probabilities, rate_hz, rules)
+    if not speech and (probabilities >= rules.doubts).any():
+        return list(sound)
+    return group_speech(speech, longest_s, rate_hz, rules)
 
 
 def find_speech(
