@@ -26,6 +26,7 @@ from transforms.store import Stores
 DECODERS = ("beam", "greedy")
 CONTEXT_S = 2.0
 OVERLAP_S = 2.0
+SEARCH_S = 1.0
 PAUSE_S = 0.3
 
 
@@ -99,6 +100,7 @@ class TranscriptionConfig:
             shortest_s=min(1.0, self.segment_s / 4),
             context_s=min(CONTEXT_S, self.segment_s / 8),
             overlap_s=min(OVERLAP_S, self.segment_s / 8),
+            search_s=min(SEARCH_S, self.segment_s / 16),
             rules=SpeechRules(chunk_samples=CHUNK_SAMPLES),
         )
 

@@ -32,8 +32,9 @@ class DetectorRecipe(Protocol):
 class Segmentation:
     """How spans are cut for a model that hears at most `longest_s` at once.
 
-    `fixed`: windows that overlap by twice `context_s`; what the model answers is joined again.
-    Where two spans meet, each reads `overlap_s` beyond the seam. `speech`: the same where somebody
+    `fixed`: windows that overlap by twice `context_s`; what the model answers is joined again, at
+    the quietest place within `search_s` of where windows of one length would be joined. Where two
+    spans meet, each reads `overlap_s` beyond the seam. `speech`: the same where somebody
     speaks, and nothing is heard elsewhere. `quiet`: pieces that tile, cut at
     the quietest place, each of at least `shortest_s` and heard by itself. `frame_samples` lie
     between two frames of the model's answer.
@@ -46,6 +47,7 @@ class Segmentation:
     shortest_s: float = 1.0
     context_s: float = 2.0
     overlap_s: float = 2.0
+    search_s: float = 1.0
     rules: SpeechRules = field(default_factory=SpeechRules)
 
     @property
@@ -53,7 +55,12 @@ class Segmentation:
         def frames(seconds: float) -> int:
             return round(seconds * self.rate_hz) // self.frame_samples
 
-        return Reach(frames(self.longest_s), frames(self.context_s), frames(self.overlap_s))
+        return Reach(
+            frames(self.longest_s),
+            frames(self.context_s),
+            frames(self.overlap_s),
+            frames(self.search_s),
+        )
 
     @property
     def around_span_s(self) -> float:
@@ -192,6 +199,14 @@ def _stitched_passages(
         _ceil(waveform.start_samples - origin, frame),
         _ceil(waveform.end_samples - origin, frame),
     )
+    search = segmentation.reach.search
+
+    def settle(cut: int) -> int:
+        middle = origin + cut * frame - waveform.start_samples
+        nearby = waveform.samples[middle - search * frame : middle + search * frame]
+        quietest = quietest_sample(nearby, waveform.sample_rate_hz, step_samples=frame)
+        return cut - search + quietest // frame
+
     plans: list[_Plan] = []
     for first, last in regions:
         region_start = origin + (waveform.start_samples + first - origin) // frame * frame
@@ -208,6 +223,7 @@ def _stitched_passages(
             segmentation.reach,
             audible,
             seams,
+            settle,
         )
         plans.append(_Plan(start, end, origin, waveform.end_samples, windows, seams[1]))
     return plans

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -21,19 +22,20 @@ class Reach:
     """Sizes of windows in frames.
 
     A window has at most `longest`; every kept frame has `context` on both sides, but for those near
-    the ends of the sound. At a seam between spans, frames are kept up to `overlap` beyond it.
-    Raises `ValueError` where a window is all context, or does not hold a seam.
+    the ends of the sound. The edge between two windows may be moved by up to `search`. At a seam
+    between spans, frames are kept up to `overlap` beyond it. Raises `ValueError` where a window
+    does not hold all that.
     """
 
     longest: int
     context: int
     overlap: int
+    search: int = 0
 
     def __post_init__(self) -> None:
-        if self.context < 0 or self.overlap < 0 or self.longest <= 2 * self.context:
-            raise ValueError(f"a window of {self.longest} frames holds {self.context} twice")
-        if self.longest < 2 * self.seam:
-            raise ValueError(f"a window of {self.longest} frames must hold {self.seam} twice")
+        needed = max(1 + 2 * self.context + 5 * self.search, 2 * self.seam)
+        if min(self.context, self.overlap - 1, self.search) < 0 or self.longest < needed:
+            raise ValueError(f"windows of {self.longest} frames do not fit {self}")
 
     @property
     def seam(self) -> int:
@@ -41,23 +43,27 @@ class Reach:
         return self.context + self.overlap
 
 
+Settle = Callable[[int], int]
+"""Moves the edge between two windows to a better place, by no more than `Reach.search`."""
+
+
 def plan_windows(
-    start: int, end: int, reach: Reach, open_start: bool = False, open_end: bool = False
+    start: int, end: int, reach: Reach, audible: tuple[int, int], settle: Settle
 ) -> list[Window]:
     """The fewest windows that keep `[start, end)`, all of about one length.
 
-    Where an end is open there is sound beyond it, and `context` of it is heard as well.
+    Between `audible[0]` and `audible[1]` there is sound that can be heard as context.
     """
     if start >= end:
         return []
-    first = start - reach.context * open_start
-    last = end + reach.context * open_end
+    first = max(audible[0], start - reach.context)
+    last = min(audible[1], end + reach.context)
+    # What windows keep on the whole, were the outer ones to lack context.
     inner = last - first - 2 * reach.context
-    count = max(1, -(-inner // (reach.longest - 2 * reach.context)))
-    if last - first <= reach.longest:
-        count = 1
-    cuts = [first + reach.context + inner * index // count for index in range(1, count)]
-    edges = [start, *cuts, end]
+    count = 1
+    if last - first > reach.longest:
+        count = -(-inner // (reach.longest - 2 * reach.context - 2 * reach.search))
+    cuts = [settle(first + reach.context + inner * index // count) for index in range(1, count)]
     return [
         Window(
             max(first, kept_start - reach.context),
@@ -65,7 +71,7 @@ def plan_windows(
             kept_start,
             kept_end,
         )
-        for kept_start, kept_end in itertools.pairwise(edges)
+        for kept_start, kept_end in itertools.pairwise([start, *cuts, end])
     ]
 
 
@@ -75,6 +81,7 @@ def plan_passage(
     reach: Reach,
     audible: tuple[int, int],
     seams: tuple[bool, bool] = (False, False),
+    settle: Settle = int,
 ) -> list[Window]:
     """Windows that keep `[start, end)`, and `overlap` frames more where an end is a seam.
 
@@ -91,7 +98,8 @@ def plan_passage(
         )
     if seams[1]:
         inner_end = max(end - reach.overlap, inner_start)
-    windows += plan_windows(inner_start, inner_end, reach, *seams)
+    around = (audible[0] if seams[0] else start, audible[1] if seams[1] else end)
+    windows += plan_windows(inner_start, inner_end, reach, around, settle)
     if seams[1]:
         windows.append(
             _seam_window(end, inner_end, min(audible[1], end + reach.overlap), reach, audible)

@@ -40,7 +40,14 @@ PLAN = StretchPlan(
     word_boundary=BOUNDARY,
 )
 SEGMENTATION = Segmentation(
-    FIXED, FRAME, RATE_HZ, longest_s=2.0, shortest_s=0.2, context_s=0.2, overlap_s=0.2
+    FIXED,
+    FRAME,
+    RATE_HZ,
+    longest_s=2.0,
+    shortest_s=0.2,
+    context_s=0.2,
+    overlap_s=0.2,
+    search_s=0.1,
 )
 
 
