@@ -25,15 +25,18 @@ from numpy.typing import NDArray
 from benchmarks.workload import load_workload
 from models import load_recognizer
 from pipeline.config import TranscriptionConfig
+from transforms.segment import QUIET
 
 WINDOW_S = 29.9
 
 
 def read_segments(manifest: str) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """`id/segment` and samples at 16 kHz of everything that a manifest names."""
-    config = TranscriptionConfig(sources=(manifest,), output="", segment_s=WINDOW_S)
+    config = TranscriptionConfig(
+        sources=(manifest,), output="", segment_s=WINDOW_S, segmentation_method=QUIET
+    )
     for segment in load_workload(config, minutes=0).segments:
-        yield f"{segment.tracks[0].recording.id}/{segment.index}", segment.samples
+        yield f"{segment.tracks[0].recording.id}/{segment.passage.index}", segment.samples
 
 
 def engine_tokens(wheel: Path, waveforms: list[NDArray[np.float32]]) -> list[NDArray[np.int64]]:

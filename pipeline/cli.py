@@ -112,6 +112,15 @@ def _parser() -> argparse.ArgumentParser:
     transcribe.add_argument(
         "--segment-seconds", type=float, dest="segment_s", metavar="S", help="at most 30"
     )
+    transcribe.add_argument(
+        "--segmentation",
+        dest="segmentation_method",
+        metavar="{fixed,speech,quiet}",
+        help=(
+            "fixed: windows that overlap (default); speech: the same, where somebody speaks; "
+            "quiet: pieces that do not overlap, cut at the quietest place"
+        ),
+    )
     transcribe.add_argument("--device", help="cpu (default) or cuda[:n]")
     transcribe.add_argument(
         "--num-workers", type=int, dest="workers", metavar="N", help="default: one a processor"
@@ -156,8 +165,8 @@ def _transcribe(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int
     given = {
         name: value
         for name in (
-            *("model", "decoder", "batch_s", "segment_s", "device", "workers"),
-            *("retry_failed", "force"),
+            *("model", "decoder", "batch_s", "segment_s", "segmentation_method"),
+            *("device", "workers", "retry_failed", "force"),
         )
         if (value := getattr(arguments, name)) is not None
     }

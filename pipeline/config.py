@@ -12,15 +12,22 @@ from typing import Any
 from models.decode.ctc_beam import BeamSearchOptions
 from models.decode.pool import DecoderRecipe
 from models.registry import ModelCard, find_model
+from models.voice_activity import CHUNK_SAMPLES, SpeechDetector
 from pipeline.errors import ConfigurationError
 from transforms.audio import AudioPlan
 from transforms.batch import BatchBudget
 from transforms.recognize import Recognition
 from transforms.schema import SCHEMA_VERSION
-from transforms.segment import Segmentation
+from transforms.segment import FIXED, METHODS, SPEECH, Segmentation
+from transforms.speech import SpeechRules
+from transforms.stitch import StretchPlan
 from transforms.store import Stores
 
 DECODERS = ("beam", "greedy")
+CONTEXT_S = 2.0
+OVERLAP_S = 2.0
+SEARCH_S = 1.0
+PAUSE_S = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +45,7 @@ class TranscriptionConfig:
     beam: BeamSearchOptions = field(default_factory=BeamSearchOptions)
     batch_s: float = 40.0
     segment_s: float = 30.0
+    segmentation_method: str = FIXED
     device: str = "cpu"
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     retry_failed: bool = False
@@ -54,6 +62,10 @@ class TranscriptionConfig:
         if not 1.0 <= self.segment_s <= 30.0:
             raise ConfigurationError(
                 f"--segment-seconds is {self.segment_s:g}; the model hears 1 to 30 s at once"
+            )
+        if self.segmentation_method not in METHODS:
+            raise ConfigurationError(
+                f"--segmentation is {self.segmentation_method!r}; choose {' or '.join(METHODS)}"
             )
         if self.batch_s < self.segment_s:
             raise ConfigurationError(
@@ -76,12 +88,39 @@ class TranscriptionConfig:
             language=self.card.language,
             model_rate_hz=self.card.sample_rate_hz,
             shortest_s=self.card.shortest_samples / self.card.sample_rate_hz,
+            context_s=self.segmentation.around_span_s,
             stores=self.stores,
         )
 
     @property
     def segmentation(self) -> Segmentation:
-        return Segmentation(longest_s=self.segment_s, shortest_s=min(1.0, self.segment_s / 4))
+        return Segmentation(
+            method=self.segmentation_method,
+            frame_samples=self.card.frame_samples,
+            rate_hz=self.card.sample_rate_hz,
+            longest_s=self.segment_s,
+            shortest_s=min(1.0, self.segment_s / 4),
+            context_s=min(CONTEXT_S, self.segment_s / 8),
+            overlap_s=min(OVERLAP_S, self.segment_s / 8),
+            search_s=min(SEARCH_S, self.segment_s / 16),
+            rules=SpeechRules(chunk_samples=CHUNK_SAMPLES),
+        )
+
+    @property
+    def detector(self) -> SpeechDetector | None:
+        return SpeechDetector() if self.segmentation_method == SPEECH else None
+
+    @property
+    def stretches(self) -> StretchPlan:
+        vocabulary, reach = self.card.vocabulary(), self.segmentation.reach
+        return StretchPlan(
+            frame_samples=self.card.frame_samples,
+            longest_frames=reach.longest,
+            overlap_frames=reach.overlap,
+            pause_frames=round(PAUSE_S * self.card.sample_rate_hz / self.card.frame_samples),
+            blank=vocabulary.blank,
+            word_boundary=vocabulary.word_boundary,
+        )
 
     @property
     def batch_budget(self) -> BatchBudget:
@@ -92,7 +131,7 @@ class TranscriptionConfig:
         return Recognition(
             model=self.model,
             device=self.device,
-            frame_samples=self.card.frame_samples,
+            stretches=self.stretches,
             decoder=DecoderRecipe(self.model, self.beam) if self.decoder == "beam" else None,
             decoder_workers=self.workers,
         )
@@ -103,6 +142,7 @@ class TranscriptionConfig:
             "schema": SCHEMA_VERSION,
             "decoder": self.decoder,
             "segmentation": asdict(self.segmentation),
+            "stretches": asdict(self.stretches),
             "audio": without_stores(asdict(self.audio_plan)),
         }
         if self.decoder == "beam":

@@ -29,17 +29,19 @@ class Transcribe(beam.PTransform):
         planned = recordings | "Plan spans" >> PlanSpans(config.audio_plan)
         spans = planned.spans | "Spread spans" >> beam.Reshuffle()
         decoded = spans | "Decode spans" >> DecodeSpans(config.audio_plan)
-        cut = decoded.waveforms | "Cut segments" >> CutSegments(config.segmentation)
+        cut = decoded.waveforms | "Cut segments" >> CutSegments(
+            config.segmentation, config.detector
+        )
         batches = cut.segments | "Batch segments" >> BatchSegments(config.batch_budget)
         recognized = batches | "Recognize batches" >> RecognizeBatches(config.recognition)
         failures = (
             planned.failures,
             decoded.failures,
-            recognized.failures,
+            recognized["failures"],
         ) | "All failures" >> beam.Flatten()
         return {
             "tracks": planned.tracks,
             "outcomes": cut.outcomes,
-            "transcripts": recognized.transcripts,
+            "transcripts": recognized["transcripts"],
             "failures": failures,
         } | "Join transcripts" >> JoinTranscripts()

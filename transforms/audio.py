@@ -41,7 +41,7 @@ class AudioPlan:
     """What the model can hear, and how tracks are cut into spans.
 
     `language` is the model's, as a primary subtag of BCP 47. `search_s` bounds the move of a span's
-    edge to quiet.
+    edge to quiet; waveforms hold `context_s` of audio beyond the edges that have a neighbour.
     """
 
     language: str
@@ -49,6 +49,7 @@ class AudioPlan:
     shortest_s: float
     span_s: float = 300.0
     search_s: float = 2.0
+    context_s: float = 0.0
     stores: Stores = field(default_factory=Stores)
 
     def __post_init__(self) -> None:
@@ -134,14 +135,15 @@ def decode_span(span: Span, plan: AudioPlan) -> tuple[Waveform, RecordingError |
     rate_hz = track.sample_rate_hz
     grid = grid_samples(rate_hz, plan.model_rate_hz)
     reach = math.ceil(plan.search_s * rate_hz / grid) * grid
-    context = math.ceil(RESAMPLER_CONTEXT_S * rate_hz / grid) * grid
+    around = math.ceil(plan.context_s * rate_hz / grid) * grid
+    context = math.ceil(RESAMPLER_CONTEXT_S * rate_hz / grid) * grid + around
     first = max(track.start_sample, span.start_sample - reach - context)
     last = min(track.end_sample, span.end_sample + reach + context)
     samples, truncated = _read_mono(track, first, last, plan.stores)
 
     def edge(nominal: int) -> int:
-        around = samples[nominal - reach - first : nominal + reach - first]
-        return nominal - reach + quietest_sample(around, rate_hz, step_samples=grid)
+        nearby = samples[nominal - reach - first : nominal + reach - first]
+        return nominal - reach + quietest_sample(nearby, rate_hz, step_samples=grid)
 
     start = span.start_sample if span.index == 0 else edge(span.start_sample)
     end = first + len(samples)
@@ -150,9 +152,11 @@ def decode_span(span: Span, plan: AudioPlan) -> tuple[Waveform, RecordingError |
         end = edge(span.end_sample)
     resampled = resample(samples, rate_hz, plan.model_rate_hz)
     scale = grid_samples(plan.model_rate_hz, rate_hz)
-    left = (start - first) // grid * scale
+    heard_start = max(track.start_sample, start - around)
+    heard_end = min(first + len(samples), end + around)
+    left = (heard_start - first) // grid * scale
     # Rounded down: a last sample that begins before the end of the file must not last beyond it.
-    right = (end - first) * plan.model_rate_hz // rate_hz
+    right = (heard_end - first) * plan.model_rate_hz // rate_hz
     if truncated is None and track.missing_samples and span.index + 1 == track.num_spans:
         whole_s = (track.num_samples + track.missing_samples) / rate_hz
         truncated = TruncatedAudioError(
@@ -163,9 +167,11 @@ def decode_span(span: Span, plan: AudioPlan) -> tuple[Waveform, RecordingError |
         Waveform(
             span.tracks,
             span.index,
-            start // grid * scale,
+            heard_start // grid * scale,
             plan.model_rate_hz,
             resampled[left:right],
+            core_start_samples=start // grid * scale if heard_start < start else None,
+            core_end_samples=end // grid * scale if end < heard_end else None,
         ),
         truncated,
     )

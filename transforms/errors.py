@@ -11,6 +11,7 @@ RecordingError (ValueError)          the data's: becomes a ledger row
 ├── CrashError (RuntimeError)         a native library died of it
 ├── DeadlineError (TimeoutError)      nothing came of it in time
 ├── UnreliableEmissionError          the model answered with something not finite
+├── IncompleteError                  a part of it was planned and never arrived
 └── ManifestLineError                a line of a manifest that says nothing usable
 
 ManifestError (ValueError)           the job's: a manifest that cannot be used at all
@@ -64,6 +65,10 @@ class DeadlineError(RecordingError, TimeoutError):
 
 class UnreliableEmissionError(RecordingError):
     """The model's output for this audio is not finite."""
+
+
+class IncompleteError(RecordingError):
+    """Spans, segments or samples of the recording were planned and neither came nor failed."""
 
 
 class ManifestLineError(RecordingError):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 import apache_beam as beam
 
+from transforms.errors import IncompleteError, failure_of
 from transforms.records import (
     FAILED,
     OK,
@@ -19,8 +21,6 @@ from transforms.records import (
     Transcript,
 )
 
-LOST = "IncompleteError"
-
 
 def join_track(
     track: Track | None,
@@ -30,7 +30,7 @@ def join_track(
 ) -> LedgerEntry:
     """The entry of one track, its transcripts in order of time.
 
-    What was planned is held against what came: a span or segment that neither was transcribed nor
+    What was planned is held against what came: sound of a span that neither was transcribed nor
     failed is a failure of its own, never silence. Raises `ValueError` where there is neither a
     track nor a failure.
     """
@@ -43,24 +43,21 @@ def join_track(
         return fail_recording(faults[0])
 
     if not faults:
-        planned = [
-            (index, segment)
-            for index in sorted(spans)
-            for segment in range(spans[index].num_segments)
-        ]
-        arrived = [transcript.order for transcript in ordered]
-        if len(spans) != track.num_spans or arrived != planned:
-            faults.append(
-                Failure(
-                    track.recording,
-                    track.channel,
-                    "join",
-                    LOST,
-                    f"{track.recording.uri}: {len(spans)} of {track.num_spans} spans and "
-                    f"{len(set(arrived).intersection(planned))} of {len(planned)} segments "
-                    "arrived",
-                )
+        heard = Counter[int]()
+        for transcript in ordered:
+            heard[transcript.order[0]] += transcript.num_samples
+        planned = {index: spans[index].sound_samples for index in sorted(spans)}
+        if (
+            len(spans) != track.num_spans
+            or len({transcript.order for transcript in ordered}) != len(ordered)
+            or any(heard[index] != planned.get(index, 0) for index in {*heard, *planned})
+        ):
+            lost = IncompleteError(
+                f"{track.recording.uri}: {len(spans)} of {track.num_spans} spans and "
+                f"{heard.total()} of {sum(planned.values())} samples with sound arrived, "
+                f"in {len(ordered)} transcripts"
             )
+            faults.append(failure_of(lost, track.recording, track.channel, "join"))
     spoken = any(transcript.words for transcript in ordered)
     status = (PARTIAL if ordered else FAILED) if faults else OK if spoken else SILENT
     return LedgerEntry(
@@ -69,7 +66,7 @@ def join_track(
         channel=track.channel,
         status=status,
         transcripts=ordered,
-        sound_s=sum(outcome.sound_s for outcome in spans.values()),
+        sound_s=sum(outcome.sound_samples / outcome.sample_rate_hz for outcome in spans.values()),
         failure=faults[0] if faults else None,
     )
 

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 PAUSE_S = 0.2
+SILENCE_S = 1.0
+MARGIN_S = 0.25
 SILENCE_PEAK = 10 ** (-70 / 20)
 
 
@@ -30,3 +32,21 @@ def quietest_sample(samples: NDArray[np.float32], rate_hz: int, step_samples: in
 def is_silent(samples: NDArray[np.float32]) -> bool:
     """Whether nothing rises above -70 dB of full scale."""
     return len(samples) == 0 or float(np.abs(samples).max()) < SILENCE_PEAK
+
+
+def sound_regions(samples: NDArray[np.float32], rate_hz: int) -> list[tuple[int, int]]:
+    """Where there is any sound: what silences of at least `SILENCE_S` leave, in samples.
+
+    `MARGIN_S` of the silence on either side belong to the sound.
+    """
+    loud = np.flatnonzero(np.abs(samples) >= SILENCE_PEAK)
+    if len(loud) == 0:
+        return []
+    margin = round(MARGIN_S * rate_hz)
+    breaks = np.flatnonzero(np.diff(loud) > round(SILENCE_S * rate_hz))
+    starts = loud[np.append(0, breaks + 1)]
+    ends = loud[np.append(breaks, len(loud) - 1)] + 1
+    return [
+        (max(0, int(start) - margin), min(len(samples), int(end) + margin))
+        for start, end in zip(starts, ends, strict=True)
+    ]

@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, RunInference
-from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from models import Emission, Hypothesis, Recognizer, load_recognizer
+from models import Hypothesis, Recognizer, find_model, load_recognizer
+from models.decode.ctc_greedy import read_greedily
 from models.decode.pool import DecoderPool, DecoderRecipe, Decoding
 from transforms import tally
-from transforms.errors import UnreliableEmissionError, failure_of
 from transforms.records import RecordingKey, Segment, TimedWord, Transcript
+from transforms.stitch import EmittedSegment, StitchEmissions, Stretch, StretchPlan
 
 MOST_PENDING = 64
 
@@ -29,54 +28,41 @@ class Recognition:
 
     model: str
     device: str
-    frame_samples: int
+    stretches: StretchPlan
     decoder: DecoderRecipe | None
     decoder_workers: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EmittedSegment:
-    """A segment and what the model heard in it."""
-
-    segment: Segment
-    emission: Emission
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class GreedySegment:
-    """A segment and its best-path hypothesis."""
-
-    segment: Segment
-    hypothesis: Hypothesis
-
-
-def place_words(segment: Segment, hypothesis: Hypothesis, frame_samples: int) -> Transcript:
-    """A hypothesis in seconds of its recording.
+def place_words(stretch: Stretch, hypothesis: Hypothesis, frame_samples: int) -> Transcript:
+    """What a stretch owns of a hypothesis, in seconds of its recording.
 
     An emission frame stands for the `frame_samples` samples around its centre. Positions stay
-    integer samples until one division by the rate, and stay within the segment.
+    integer samples until one division by the rate. A word belongs to whoever owns its middle, and
+    stays within what that stretch owns.
     """
-    first, last = segment.start_samples, segment.start_samples + len(segment.samples)
+    first, last = stretch.start_samples, stretch.end_samples
 
-    def seconds(frame: int) -> float:
-        position = first + frame * frame_samples - frame_samples // 2
-        return min(max(position, first), last) / segment.sample_rate_hz
+    def seconds(row: int) -> float:
+        position = stretch.row_samples + row * frame_samples - frame_samples // 2
+        return min(max(position, first), last) / stretch.sample_rate_hz
 
     return Transcript(
-        order=(segment.span_index, segment.index),
-        start_s=first / segment.sample_rate_hz,
-        end_s=last / segment.sample_rate_hz,
+        order=(stretch.span_index, first),
+        start_s=first / stretch.sample_rate_hz,
+        end_s=last / stretch.sample_rate_hz,
+        num_samples=last - first,
         words=tuple(
             TimedWord(
                 word.text, seconds(word.start_frame), seconds(word.end_frame), word.confidence
             )
             for word in hypothesis.words
+            if 2 * stretch.first_row <= word.start_frame + word.end_frame < 2 * stretch.last_row
         ),
     )
 
 
-class _SegmentHandler(ModelHandler[Segment, Any, Recognizer]):
-    """Loads a model once a process; the batches come ready made, one result a segment."""
+class EmissionHandler(ModelHandler[Segment, EmittedSegment, Recognizer]):
+    """Loads a model once a process; the batches come ready made, one emission a segment."""
 
     def __init__(self, recognition: Recognition) -> None:
         super().__init__()
@@ -84,6 +70,19 @@ class _SegmentHandler(ModelHandler[Segment, Any, Recognizer]):
 
     def load_model(self) -> Recognizer:
         return load_recognizer(self.recognition.model, self.recognition.device)
+
+    def run_inference(
+        self,
+        batch: Sequence[Segment],
+        model: Recognizer,
+        inference_args: Mapping[str, Any] | None = None,
+    ) -> list[EmittedSegment]:
+        _count_batch(batch)
+        emissions = model.emit([segment.samples for segment in batch])
+        return [
+            EmittedSegment(segment, emission.log_probs)
+            for segment, emission in zip(batch, emissions, strict=True)
+        ]
 
     def get_num_bytes(self, batch: Sequence[Segment]) -> int:
         return sum(segment.samples.nbytes for segment in batch)
@@ -97,30 +96,6 @@ class _SegmentHandler(ModelHandler[Segment, Any, Recognizer]):
         return {"accelerator": "type:nvidia-tesla-t4;count:1;install-nvidia-driver"}
 
 
-class EmissionHandler(_SegmentHandler):
-    def run_inference(
-        self,
-        batch: Sequence[Segment],
-        model: Recognizer,
-        inference_args: Mapping[str, Any] | None = None,
-    ) -> list[EmittedSegment]:
-        _count_batch(batch)
-        emissions = model.emit([segment.samples for segment in batch])
-        return [EmittedSegment(*pair) for pair in zip(batch, emissions, strict=True)]
-
-
-class GreedyHandler(_SegmentHandler):
-    def run_inference(
-        self,
-        batch: Sequence[Segment],
-        model: Recognizer,
-        inference_args: Mapping[str, Any] | None = None,
-    ) -> list[GreedySegment]:
-        _count_batch(batch)
-        hypotheses = model.recognize_greedily([segment.samples for segment in batch])
-        return [GreedySegment(*pair) for pair in zip(batch, hypotheses, strict=True)]
-
-
 class RecognizeBatches(beam.PTransform):
     """Batches into `(RecordingKey, Transcript)`. Outputs `transcripts` and `failures`."""
 
@@ -128,34 +103,37 @@ class RecognizeBatches(beam.PTransform):
         super().__init__()
         self.recognition = recognition
 
-    def expand(self, batches: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
-        handler: _SegmentHandler
-        decode: beam.DoFn
-        if self.recognition.decoder is None:
-            handler = GreedyHandler(self.recognition)
-            decode = _ReadGreedy(self.recognition.frame_samples)
-        else:
-            handler = EmissionHandler(self.recognition)
-            decode = _SearchEmissions(self.recognition, self.recognition.decoder)
-        return (
+    def expand(self, batches: beam.PCollection) -> dict[str, beam.PCollection]:
+        recognition = self.recognition
+        stitched = (
             batches
-            | "Emit" >> RunInference(handler.with_no_batching())
-            | "Decode" >> beam.ParDo(decode).with_outputs("failures", main="transcripts")
+            | "Emit" >> RunInference(EmissionHandler(recognition).with_no_batching())
+            | "Stitch" >> StitchEmissions(recognition.stretches)
         )
+        decode = (
+            _ReadGreedily(recognition)
+            if recognition.decoder is None
+            else _SearchEmissions(recognition, recognition.decoder)
+        )
+        return {
+            "transcripts": stitched.stretches | "Decode" >> beam.ParDo(decode),
+            "failures": stitched.failures,
+        }
 
 
 Keyed = tuple[RecordingKey, Transcript]
 
 
-class _ReadGreedy(beam.DoFn):
-    def __init__(self, frame_samples: int) -> None:
-        self.frame_samples = frame_samples
+class _ReadGreedily(beam.DoFn):
+    def __init__(self, recognition: Recognition) -> None:
+        self.recognition = recognition
 
-    def process(self, greedy: GreedySegment) -> Iterator[Keyed | TaggedOutput]:
-        if np.isfinite(greedy.hypothesis.score):
-            yield from _finish(greedy.segment, greedy.hypothesis, self.frame_samples)
-        else:
-            yield from _unreliable(greedy.segment)
+    def setup(self) -> None:
+        self._vocabulary = find_model(self.recognition.model).vocabulary()
+
+    def process(self, stretch: Stretch) -> Iterator[Keyed]:
+        hypothesis = read_greedily(stretch.log_probs, self._vocabulary)
+        yield from _finish(stretch, hypothesis, self.recognition.stretches.frame_samples)
 
 
 class _SearchEmissions(beam.DoFn):
@@ -165,7 +143,7 @@ class _SearchEmissions(beam.DoFn):
         self.recognition = recognition
         self.recipe = recipe
         self._pool: DecoderPool | None = None
-        self._pending: deque[tuple[Segment, Decoding]] = deque()
+        self._pending: deque[tuple[Stretch, Decoding]] = deque()
 
     def setup(self) -> None:
         self._pool = DecoderPool(self.recipe, self.recognition.decoder_workers)
@@ -177,14 +155,10 @@ class _SearchEmissions(beam.DoFn):
     def start_bundle(self) -> None:
         self._pending.clear()
 
-    def process(self, emitted: EmittedSegment) -> Iterator[Keyed | TaggedOutput]:
+    def process(self, stretch: Stretch) -> Iterator[Keyed]:
         if self._pool is None:
             raise RuntimeError("setup() was not called before process()")
-        log_probs = emitted.emission.log_probs
-        if not np.isfinite(log_probs).all():
-            yield from _unreliable(emitted.segment)
-            return
-        self._pending.append((emitted.segment, self._pool.submit(log_probs)))
+        self._pending.append((stretch, self._pool.submit(stretch.log_probs)))
         while self._pending and (len(self._pending) > MOST_PENDING or self._pending[0][1].done()):
             yield from self._next()
 
@@ -195,27 +169,15 @@ class _SearchEmissions(beam.DoFn):
                 yield WindowedValue(keyed, window.max_timestamp(), [window])
 
     def _next(self) -> Iterator[Keyed]:
-        segment, hypothesis = self._pending.popleft()
-        return _finish(segment, hypothesis.result(), self.recognition.frame_samples)
+        stretch, hypothesis = self._pending.popleft()
+        return _finish(stretch, hypothesis.result(), self.recognition.stretches.frame_samples)
 
 
-def _finish(segment: Segment, hypothesis: Hypothesis, frame_samples: int) -> Iterator[Keyed]:
-    transcript = place_words(segment, hypothesis, frame_samples)
-    for track in segment.tracks:
-        tally.transcribed(len(segment.samples) / segment.sample_rate_hz, segment.closes_tracks)
+def _finish(stretch: Stretch, hypothesis: Hypothesis, frame_samples: int) -> Iterator[Keyed]:
+    transcript = place_words(stretch, hypothesis, frame_samples)
+    for track in stretch.tracks:
+        tally.transcribed(transcript.num_samples / stretch.sample_rate_hz, stretch.closes_tracks)
         yield track.key, transcript
-
-
-def _unreliable(segment: Segment) -> Iterator[TaggedOutput]:
-    start_s = segment.start_samples / segment.sample_rate_hz
-    for track in segment.tracks:
-        error = UnreliableEmissionError(
-            f"{track.recording.uri}: the model's output for the segment at {start_s:.3f} s "
-            "is not finite"
-        )
-        yield TaggedOutput(
-            "failures", failure_of(error, track.recording, track.channel, "recognize")
-        )
 
 
 def _count_batch(batch: Sequence[Segment]) -> None:

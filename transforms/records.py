@@ -83,6 +83,8 @@ class Waveform:
     """A decoded span at the model's rate: float32 mono, beginning `start_samples` into the file.
 
     `tracks` are those of the span that sound exactly like this: identical channels share one.
+    `[core_start_samples, core_end_samples)` of the file is the span itself; what `samples` hold
+    around it is context that the neighbouring spans own. None: there is no context on that side.
     """
 
     tracks: tuple[Track, ...]
@@ -90,31 +92,64 @@ class Waveform:
     start_samples: int
     sample_rate_hz: int
     samples: NDArray[np.float32]
+    core_start_samples: int | None = None
+    core_end_samples: int | None = None
+
+    @property
+    def end_samples(self) -> int:
+        return self.start_samples + len(self.samples)
+
+    @property
+    def core(self) -> tuple[int, int]:
+        """The span's own bounds in samples of the file, whether or not there is context."""
+        start, end = self.core_start_samples, self.core_end_samples
+        return (
+            self.start_samples if start is None else start,
+            self.end_samples if end is None else end,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Sound of a span that is read as one, however many segments the model needs to hear it.
+
+    It owns `[start_samples, end_samples)` of the file: the words whose middle lies there. `index`
+    counts within the span. `closes_tracks` marks the last of a track.
+    """
+
+    index: int
+    num_segments: int
+    start_samples: int
+    end_samples: int
+    closes_tracks: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
     """What the model hears at once. `start_samples` counts from the start of the file.
 
-    `tracks` all get its transcript; `index` counts within the span.
+    `tracks` all get its transcript; `index` counts within the passage. Of its emission the frames
+    `[kept_start, kept_end)` are read, `kept_end` None being its end; the others are context.
     """
 
     tracks: tuple[Track, ...]
     span_index: int
+    passage: Passage
     index: int
     start_samples: int
     sample_rate_hz: int
     samples: NDArray[np.float32]
-    closes_tracks: bool = False
+    kept_start: int = 0
+    kept_end: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SpanOutcome:
-    """How many segments a span was cut into, and how many samples of it were sound."""
+    """How many samples of a span are to be read: its transcripts must last as long together."""
 
     span_index: int
-    num_segments: int
-    sound_s: float
+    sound_samples: int
+    sample_rate_hz: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +164,15 @@ class TimedWord:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The words of one segment. `order` sorts the segments of a track by span and place."""
+    """The words of a stretch of a track that lasts `num_samples` at the model's rate.
+
+    `order` sorts a track's transcripts: the span's index, then the sample where the stretch begins.
+    """
 
     order: tuple[int, int]
     start_s: float
     end_s: float
+    num_samples: int
     words: tuple[TimedWord, ...]
 
 

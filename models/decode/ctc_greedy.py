@@ -35,6 +35,15 @@ def ctc_greedy(log_probs: Tensor, lengths: Tensor, vocabulary: Vocabulary) -> li
     ]
 
 
+def read_greedily(log_probs: NDArray[np.float32], vocabulary: Vocabulary) -> Hypothesis:
+    """`ctc_greedy` of one emission `(T, C)`; without frames there are no words."""
+    if len(log_probs) == 0:
+        return Hypothesis((), (), 0.0)
+    path = log_probs.argmax(axis=1)
+    best = log_probs[np.arange(len(path)), path]
+    return _read_path(path, np.exp(best), float(best.sum()), vocabulary)
+
+
 def _read_path(
     path: NDArray[np.int64], posterior: NDArray[np.float32], score: float, vocabulary: Vocabulary
 ) -> Hypothesis:

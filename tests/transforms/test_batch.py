@@ -22,14 +22,15 @@ from transforms.batch import (
     batch_segments,
     pack_lengths,
 )
-from transforms.records import Batch, Recording, Segment, Track
+from transforms.records import Batch, Passage, Recording, Segment, Track
 
 RATE_HZ = 100
 TRACK = Track(Recording("r", "r.wav"), None, RATE_HZ, 1, 10_000, 0, 10_000, "f", 1)
 
 
 def segment(index: int, seconds: float) -> Segment:
-    return Segment((TRACK,), 0, index, 0, RATE_HZ, np.zeros(round(seconds * RATE_HZ), np.float32))
+    samples = np.zeros(round(seconds * RATE_HZ), np.float32)
+    return Segment((TRACK,), 0, Passage(0, 1, 0, len(samples)), index, 0, RATE_HZ, samples)
 
 
 def indices(batches: list[Batch]) -> list[list[int]]:

@@ -11,7 +11,7 @@ from apache_beam.testing.util import assert_that
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.join import LOST, JoinTranscripts, fail_recording, join_track
+from transforms.join import JoinTranscripts, fail_recording, join_track
 from transforms.records import (
     FAILED,
     OK,
@@ -35,7 +35,12 @@ def track(identity: str = "r", num_spans: int = 2, channel: int | None = None) -
 def transcript(span: int, segment: int, words: Sequence[str] = ("hama",)) -> Transcript:
     start = 100.0 * span + segment
     timed = tuple(TimedWord(word, start, start + 0.5, 0.9) for word in words)
-    return Transcript((span, segment), start, start + 1, timed)
+    return Transcript((span, 16_000 * segment), start, start + 1, 16_000, timed)
+
+
+def outcome(span: int, segments: int) -> SpanOutcome:
+    """What a span of so many `transcript`s was to become."""
+    return SpanOutcome(span, 16_000 * segments, 16_000)
 
 
 def failure(stage: str = "decode", message: str = "broken", channel: int | None = None) -> Failure:
@@ -45,27 +50,31 @@ def failure(stage: str = "decode", message: str = "broken", channel: int | None 
 def test_all_that_was_planned_came() -> None:
     entry = join_track(
         track(),
-        [SpanOutcome(1, 1, 2.0), SpanOutcome(0, 2, 1.5)],
+        [outcome(1, 1), outcome(0, 2)],
         [transcript(1, 0), transcript(0, 1), transcript(0, 0)],
         [],
     )
     assert entry.status == OK
     assert entry.failure is None
-    assert entry.sound_s == 3.5
-    assert [each.order for each in entry.transcripts] == [(0, 0), (0, 1), (1, 0)]
+    assert entry.sound_s == 3.0
+    assert [each.order for each in entry.transcripts] == [
+        (0, 0),
+        (0, 16_000),
+        (1, 0),
+    ]
     assert (entry.recording, entry.track) == (track().recording, track())
 
 
 @pytest.mark.parametrize("segments", [0, 2])
 def test_nothing_said_is_silent(segments: int) -> None:
-    outcomes = [SpanOutcome(0, 0, 0.0), SpanOutcome(1, segments, 0.0)]
+    outcomes = [outcome(0, 0), outcome(1, segments)]
     wordless = [transcript(1, index, words=()) for index in range(segments)]
     entry = join_track(track(), outcomes, wordless, [])
     assert (entry.status, entry.failure) == (SILENT, None)
 
 
 def test_one_word_is_enough_for_ok() -> None:
-    outcomes = [SpanOutcome(0, 1, 1.0), SpanOutcome(1, 1, 1.0)]
+    outcomes = [outcome(0, 1), outcome(1, 1)]
     entry = join_track(track(), outcomes, [transcript(0, 0, ()), transcript(1, 0)], [])
     assert entry.status == OK
 
@@ -73,14 +82,14 @@ def test_one_word_is_enough_for_ok() -> None:
 @given(st.data())
 def test_whatever_is_lost_is_a_failure(data: st.DataObject) -> None:
     counts = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=4))
-    outcomes = [SpanOutcome(i, count, 1.0) for i, count in enumerate(counts)]
+    outcomes = [outcome(i, count) for i, count in enumerate(counts)]
     transcripts = [transcript(i, j) for i, count in enumerate(counts) for j in range(count)]
     lost_spans = data.draw(st.sets(st.sampled_from(range(len(counts)))))
     lost = data.draw(st.sets(st.sampled_from(transcripts))) if transcripts else set()
     came = [each for each in transcripts if each not in lost]
     entry = join_track(
         track(num_spans=len(counts)),
-        [outcome for outcome in outcomes if outcome.span_index not in lost_spans],
+        [each for each in outcomes if each.span_index not in lost_spans],
         data.draw(st.permutations(came)),
         [],
     )
@@ -88,7 +97,7 @@ def test_whatever_is_lost_is_a_failure(data: st.DataObject) -> None:
     if lost or lost_spans:
         assert entry.status == (PARTIAL if came else FAILED)
         assert entry.failure is not None
-        assert entry.failure.error_type == LOST
+        assert entry.failure.error_type == "IncompleteError"
         assert entry.failure.stage == "join"
         assert "r.wav" in entry.failure.message
     else:
@@ -97,30 +106,30 @@ def test_whatever_is_lost_is_a_failure(data: st.DataObject) -> None:
 
 
 def test_a_segment_that_came_twice_does_not_make_up_for_one_that_was_lost() -> None:
-    outcomes = [SpanOutcome(0, 2, 2.0)]
+    outcomes = [outcome(0, 2)]
     twice = [transcript(0, 0), transcript(0, 0)]
     entry = join_track(track(num_spans=1), outcomes, twice, [])
     assert entry.status == PARTIAL
     assert entry.failure is not None
-    assert entry.failure.error_type == LOST
+    assert entry.failure.error_type == "IncompleteError"
 
 
 def test_segments_of_one_span_do_not_make_up_for_another() -> None:
-    outcomes = [SpanOutcome(0, 1, 1.0), SpanOutcome(1, 1, 1.0)]
+    outcomes = [outcome(0, 1), outcome(1, 1)]
     entry = join_track(track(), outcomes, [transcript(0, 0), transcript(0, 1)], [])
     assert entry.status == PARTIAL
 
 
 @pytest.mark.parametrize("words", [(), ("hama",)])
 def test_a_failure_is_never_silence(words: tuple[str, ...]) -> None:
-    outcomes = [SpanOutcome(0, 1, 1.0), SpanOutcome(1, 0, 0.0)]
+    outcomes = [outcome(0, 1), outcome(1, 0)]
     entry = join_track(track(), outcomes, [transcript(0, 0, words)], [failure()])
     assert entry.status == PARTIAL
     assert entry.failure == failure()
 
 
 def test_a_failure_without_any_transcript_is_failed() -> None:
-    silent = [SpanOutcome(0, 0, 0.0), SpanOutcome(1, 0, 0.0)]
+    silent = [outcome(0, 0), outcome(1, 0)]
     for outcomes in ([], silent[:1], silent):
         entry = join_track(track(), outcomes, [], [failure()])
         assert (entry.status, entry.failure) == (FAILED, failure())
@@ -153,10 +162,10 @@ def test_every_key_is_joined_once() -> None:
         track("each", 1, channel=1),
     ]
     outcomes = [
-        (("ok", -1), SpanOutcome(0, 2, 1.0)),
-        (("silent", -1), SpanOutcome(0, 0, 0.0)),
-        (("lost", -1), SpanOutcome(1, 0, 0.0)),
-        (("each", 0), SpanOutcome(0, 1, 1.0)),
+        (("ok", -1), outcome(0, 2)),
+        (("silent", -1), outcome(0, 0)),
+        (("lost", -1), outcome(1, 0)),
+        (("each", 0), outcome(0, 1)),
     ]
     transcripts = [
         (("ok", -1), transcript(0, 1)),

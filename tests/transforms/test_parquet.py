@@ -47,7 +47,10 @@ def spoken(identity: str, channel: int | None = None) -> LedgerEntry:
     )
     track = Track(recording, channel, 8000, 2, 16_000, 0, 16_000, "print", 1)
     words = (TimedWord("ɲa", 0.125, 0.25, 0.5), TimedWord("hama", 0.5, 1.0, 1.0))
-    transcripts = (Transcript((0, 0), 0.0, 1.0, words), Transcript((0, 1), 1.0, 2.0, ()))
+    transcripts = (
+        Transcript((0, 0), 0.0, 1.0, 8_000, words),
+        Transcript((0, 8_000), 1.0, 2.0, 8_000, ()),
+    )
     return LedgerEntry(recording, track, channel, OK, transcripts, 1.5, None)
 
 

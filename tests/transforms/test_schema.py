@@ -33,10 +33,14 @@ ENTRY = LedgerEntry(
     OK,
     (
         Transcript(
-            (0, 0), 0.0, 1.25, (TimedWord("ɲa", 0.1, 0.2, 0.5), TimedWord("b", 0.2, 0.3, 1.0))
+            (0, 0),
+            0.0,
+            1.25,
+            10_000,
+            (TimedWord("ɲa", 0.1, 0.2, 0.5), TimedWord("b", 0.2, 0.3, 1.0)),
         ),
-        Transcript((0, 1), 1.25, 2.0, ()),
-        Transcript((1, 0), 2.0, 2.5, (TimedWord("c", 2.0, 2.5, 0.75),)),
+        Transcript((0, 10_000), 1.25, 2.0, 6_000, ()),
+        Transcript((1, 16_000), 2.0, 2.5, 4_000, (TimedWord("c", 2.0, 2.5, 0.75),)),
     ),
     2.25,
     None,
