@@ -10,10 +10,14 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from models.errors import ModelError
 from pipeline.errors import ConfigurationError
 from transforms.errors import OutputError
+
+if TYPE_CHECKING:
+    from pipeline.config import TranscriptionConfig
 
 DONE, JOB_FAILED, MISUSED, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -22,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit code."""
     parser = _parser()
     arguments, others = parser.parse_known_args(argv)
-    if others and arguments.command != "transcribe":
+    if others and arguments.command not in ("transcribe", "plan"):
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     verbose = getattr(arguments, "verbose", False)
     logging.basicConfig(
@@ -37,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             from pipeline import evaluate
 
             return evaluate.run(arguments)
+        if arguments.command == "plan":
+            return _plan(arguments, others)
         return _transcribe(arguments, others)
     except ConfigurationError as error:
         print(f"beamscribe: {error}", file=sys.stderr)
@@ -68,27 +74,27 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    transcribe.add_argument(
-        "sources", nargs="+", metavar="MANIFEST", help="JSON lines, an audio file or a directory"
+    _add_job_arguments(transcribe)
+
+    plan = commands.add_parser(
+        "plan",
+        help="what transcribe would find and take",
+        description="Read the headers of all recordings and measure a few; transcribe nothing.",
+        epilog=(
+            "example: beamscribe plan archive/manifest.jsonl --output transcripts\n"
+            "Takes every argument that transcribe takes."
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    transcribe.add_argument("--output", required=True, metavar="DIR", help="where Parquet goes")
-    transcribe.add_argument("--model", help="default: en-phoneme-ctc, which ships with beamscribe")
-    transcribe.add_argument(
-        "--decoder",
-        metavar="{beam,greedy}",
-        help="beam: words, by lexicon and language model (default); greedy: the model's own tokens",
+    _add_job_arguments(plan)
+    plan.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    plan.add_argument(
+        "--no-calibrate",
+        action="store_false",
+        dest="calibrate",
+        help="do not load the model to measure how long the job would take",
     )
-    transcribe.add_argument(
-        "--batch-seconds", type=float, dest="batch_s", metavar="S", help="padded seconds in a batch"
-    )
-    transcribe.add_argument(
-        "--segment-seconds", type=float, dest="segment_s", metavar="S", help="at most 30"
-    )
-    transcribe.add_argument("--device", help="cpu (default) or cuda[:n]")
-    transcribe.add_argument(
-        "--num-workers", type=int, dest="workers", metavar="N", help="default: one a processor"
-    )
-    transcribe.add_argument("--verbose", action="store_true", help="log to stderr")
 
     score = commands.add_parser(
         "evaluate",
@@ -101,18 +107,60 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_job_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="MANIFEST",
+        help="a manifest, an audio file, a directory, a glob, or - for a manifest on stdin",
+    )
+    parser.add_argument("--output", required=True, metavar="DIR", help="where Parquet goes")
+    parser.add_argument("--model", help="default: en-phoneme-ctc, which ships with beamscribe")
+    parser.add_argument(
+        "--decoder",
+        metavar="{beam,greedy}",
+        help="beam: words, by lexicon and language model (default); greedy: the model's own tokens",
+    )
+    parser.add_argument(
+        "--batch-seconds", type=float, dest="batch_s", metavar="S", help="padded seconds in a batch"
+    )
+    parser.add_argument(
+        "--segment-seconds", type=float, dest="segment_s", metavar="S", help="at most 30"
+    )
+    parser.add_argument("--device", help="cpu (default) or cuda[:n]")
+    parser.add_argument(
+        "--num-workers", type=int, dest="workers", metavar="N", help="default: one a processor"
+    )
+    parser.add_argument("--verbose", action="store_true", help="log to stderr")
+
+
 def _transcribe(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
-    from pipeline.config import TranscriptionConfig
     from pipeline.progress import progress_bar
     from pipeline.run import transcribe
     from pipeline.summary import print_summary
+
+    config = _configuration(arguments)
+    commit = transcribe(config, beam_flags, progress_bar)
+    print_summary(config.output, commit, config.stores)
+    return SOME_FAILED if commit["totals"].get("failed") else DONE
+
+
+def _plan(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
+    from pipeline.plan import nothing_done, plan
+    from pipeline.run import beam_options
+
+    beam_options(beam_flags)
+    config = _configuration(arguments)
+    whole = plan(config, nothing_done, arguments.calibrate, arguments.json)
+    return DONE if whole else SOME_FAILED
+
+
+def _configuration(arguments: argparse.Namespace) -> TranscriptionConfig:
+    from pipeline.config import TranscriptionConfig
 
     given = {
         name: value
         for name in ("model", "decoder", "batch_s", "segment_s", "device", "workers")
         if (value := getattr(arguments, name)) is not None
     }
-    config = TranscriptionConfig(sources=tuple(arguments.sources), output=arguments.output, **given)
-    commit = transcribe(config, beam_flags, progress_bar)
-    print_summary(config.output, commit, config.stores)
-    return SOME_FAILED if commit["totals"].get("failed") else DONE
+    return TranscriptionConfig(sources=tuple(arguments.sources), output=arguments.output, **given)

@@ -51,8 +51,8 @@ def transcribe(
     Raises `ConfigurationError` before anything is started, and whatever stops the job later.
     """
     options = beam_options(beam_flags)
-    if config.device.startswith("cuda") and _is_local(options) and not torch.cuda.is_available():
-        raise ConfigurationError(f"--device is {config.device}, but there is no CUDA device here")
+    if _is_local(options):
+        check_device(config)
     try:
         output = _output(config)
         items = read_sources(config.sources, config.stores)
@@ -90,6 +90,12 @@ def build(
         | "Fail lines" >> beam.Map(fail_recording)
     )
     (entries, broken_lines) | "All entries" >> beam.Flatten() | "Write run" >> WriteRun(output)
+
+
+def check_device(config: TranscriptionConfig) -> None:
+    """Raises `ConfigurationError` where this machine has no such device as the job needs."""
+    if config.device.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigurationError(f"--device is {config.device}, but there is no CUDA device here")
 
 
 def beam_options(flags: Sequence[str]) -> PipelineOptions:

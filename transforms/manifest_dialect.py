@@ -54,7 +54,11 @@ _SPEAKERS = ("client_id", "locale")
 
 def first_of(fields: Fields, names: Sequence[str]) -> Any:
     """The value of the first of `names` that is there, and neither null nor empty."""
-    return next((fields[name] for name in names if fields.get(name) not in (None, "")), None)
+    for name in names:
+        value = fields.get(name)
+        if value is not None and value != "":
+            return value
+    return None
 
 
 def _common_voice(fields: Fields) -> Fields:
