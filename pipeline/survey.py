@@ -16,6 +16,7 @@ from transforms.errors import RecordingError, failure_of
 from transforms.manifest import iterate_sources
 from transforms.records import Failure, Recording, Track
 from transforms.segment import Segmentation
+from transforms.sources import AUDIO_SUFFIXES
 from transforms.uris import without_query
 
 HEADER_THREADS = 16
@@ -168,12 +169,17 @@ def _count_tracks(survey: Survey, recording: Recording, tracks: list[Track], lan
     audio_s = sum(map(asked_s, tracks))
     survey.tracks += len(tracks)
     survey.audio_s += audio_s
-    name = without_query(recording.uri.partition("::")[0]).rpartition("/")[2]
-    suffix = name.rpartition(".")[2].lower() if "." in name else "none"
-    survey.formats.setdefault(suffix, Share()).add(audio_s)
+    survey.formats.setdefault(_format(recording.uri), Share()).add(audio_s)
     survey.sample_rates_hz.setdefault(tracks[0].sample_rate_hz, Share()).add(audio_s)
     survey.channels.setdefault(tracks[0].num_channels, Share()).add(audio_s)
     survey.languages.setdefault(recording.language or language, Share()).add(audio_s)
+
+
+def _format(uri: str) -> str:
+    """What the name says, without asking the file again; `other` where it is none of audio."""
+    name = next((link for link in uri.split("::") if "." in link), uri)
+    suffix = "." + without_query(name).lower().rpartition(".")[2]
+    return suffix[1:] if suffix in AUDIO_SUFFIXES else "other"
 
 
 def _count_fault(faults: dict[tuple[str, str], Fault], failure: Failure) -> None:

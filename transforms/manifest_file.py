@@ -5,10 +5,13 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import BinaryIO, cast
+from functools import cache
+from typing import IO, BinaryIO
 
 from transforms.errors import ManifestError
 from transforms.manifest_lines import Row, read_json_array, read_json_lines, read_list
@@ -74,20 +77,27 @@ def is_manifest_name(path: str) -> bool:
     return path.lower().removesuffix(".gz").endswith(MANIFEST_SUFFIXES)
 
 
+@cache
+def copy_of_stdin() -> IO[bytes]:
+    """Standard input as a file, which can be read more than once; deleted with the process."""
+    file = tempfile.NamedTemporaryFile(prefix="beamscribe-stdin-")  # noqa: SIM115
+    shutil.copyfileobj(sys.stdin.buffer, file)
+    file.flush()
+    return file
+
+
 @contextmanager
 def _open(source: str, stores: Stores) -> Iterator[tuple[io.BufferedReader, str]]:
     """The unzipped content of a file, and the name that says of which format it is."""
     with ExitStack() as stack:
-        if source == STDIN:
-            stream, path = cast(io.BufferedReader, sys.stdin.buffer), STDIN
-        else:
-            filesystem, path = stores.locate(source)
-            stored = stack.enter_context(filesystem.open(path, "rb"))
-            stream = stack.enter_context(io.BufferedReader(stored, HEAD_BYTES))
+        filesystem, path = stores.locate(copy_of_stdin().name if source == STDIN else source)
+        stored = stack.enter_context(filesystem.open(path, "rb"))
+        stream = stack.enter_context(io.BufferedReader(stored, HEAD_BYTES))
         if stream.peek(2).startswith(GZIP):
             unzipped = gzip.GzipFile(fileobj=stream)
             stream = stack.enter_context(io.BufferedReader(unzipped, HEAD_BYTES))
-        yield stream, without_query(path).lower().removesuffix(".gz")
+        name = STDIN if source == STDIN else without_query(path).lower()
+        yield stream, name.removesuffix(".gz")
 
 
 def _reader(head: bytes, name: str, source: str) -> Reader | None:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from transforms.errors import ManifestError
 from transforms.manifest import iterate_sources, read_sources
+from transforms.manifest_file import copy_of_stdin
 from transforms.records import Failure, Recording
 from transforms.store import Stores
 
@@ -160,13 +161,23 @@ def test_a_manifest_within_an_archive(tmp_path: Path) -> None:
 
 
 def test_a_manifest_on_standard_input(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for content in (b"a.wav\n/data/b.wav\n", gzip.compress(b'{"uri": "a.wav"}\n"b"\n')):
+    parquet = io.BytesIO()
+    pq.write_table(pa.table({"uri": ["a.wav", "b.wav"]}), parquet)
+    for content in (
+        b"a.wav\n/data/b.wav\n",
+        gzip.compress(b'{"uri": "a.wav"}\n"b"\n'),
+        parquet.getvalue(),
+    ):
         path = tmp_path / "stdin"
         path.write_bytes(content)
+        copy_of_stdin.cache_clear()
         with path.open("r", encoding="utf-8") as stream:
             monkeypatch.setattr(sys, "stdin", stream)
-            (at, item), (_, _) = iterate_sources(["-"], Stores())
-        assert (at, item) == ("-:1", Recording("a.wav", "./a.wav"))
+            once = list(iterate_sources(["-"], Stores()))
+        assert len(once) == 2
+        assert once[0] == ("-:1", Recording("a.wav", "./a.wav"))
+        assert list(iterate_sources(["-"], Stores())) == once
+    copy_of_stdin.cache_clear()
 
 
 def test_common_voice_finds_its_clips(tmp_path: Path) -> None:
