@@ -16,6 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 from models.errors import ModelError
+from pipeline.arguments import add_job_arguments, job_configuration
 from pipeline.errors import ConfigurationError
 from transforms.errors import OutputError
 
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit code."""
     parser = _parser()
     arguments, others = parser.parse_known_args(argv)
-    if others and arguments.command != "transcribe":
+    if others and arguments.command not in ("transcribe", "plan"):
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     verbose = getattr(arguments, "verbose", False)
     logging.basicConfig(
@@ -64,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             from pipeline import evaluate
 
             return evaluate.run(arguments)
+        if arguments.command == "plan":
+            return _plan(arguments, others)
         if arguments.command == "compact":
             from pipeline import compact
 
@@ -96,45 +99,27 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    transcribe.add_argument(
-        "sources", nargs="+", metavar="MANIFEST", help="JSON lines, an audio file or a directory"
-    )
-    transcribe.add_argument("--output", required=True, metavar="DIR", help="where Parquet goes")
-    transcribe.add_argument("--model", help="default: en-phoneme-ctc, which ships with beamscribe")
-    transcribe.add_argument(
-        "--decoder",
-        metavar="{beam,greedy}",
-        help="beam: words, by lexicon and language model (default); greedy: the model's own tokens",
-    )
-    transcribe.add_argument(
-        "--batch-seconds", type=float, dest="batch_s", metavar="S", help="padded seconds in a batch"
-    )
-    transcribe.add_argument(
-        "--segment-seconds", type=float, dest="segment_s", metavar="S", help="at most 30"
-    )
-    transcribe.add_argument(
-        "--segmentation",
-        dest="segmentation_method",
-        metavar="{fixed,speech,quiet}",
-        help=(
-            "fixed: windows that overlap (default); speech: the same, where somebody speaks; "
-            "quiet: pieces that do not overlap, cut at the quietest place"
+    add_job_arguments(transcribe)
+
+    plan = commands.add_parser(
+        "plan",
+        help="what transcribe would find and take",
+        description="Read the headers of all recordings and measure a few; transcribe nothing.",
+        epilog=(
+            "example: beamscribe plan archive/manifest.jsonl --output transcripts\n"
+            "Takes every argument that transcribe takes."
         ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    transcribe.add_argument("--device", help="cpu (default) or cuda[:n]")
-    transcribe.add_argument(
-        "--num-workers", type=int, dest="workers", metavar="N", help="default: one a processor"
+    add_job_arguments(plan)
+    plan.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    plan.add_argument(
+        "--no-calibrate",
+        action="store_false",
+        dest="calibrate",
+        help="do not load the model to measure how long the job would take",
     )
-    transcribe.add_argument(
-        "--retry-failed",
-        action="store_true",
-        default=None,
-        help="take up again what failed before; otherwise only what is new or changed",
-    )
-    transcribe.add_argument(
-        "--force", action="store_true", default=None, help="take up everything again"
-    )
-    transcribe.add_argument("--verbose", action="store_true", help="log to stderr")
 
     score = commands.add_parser(
         "evaluate",
@@ -157,20 +142,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _transcribe(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
-    from pipeline.config import TranscriptionConfig
     from pipeline.progress import progress_bar
     from pipeline.run import transcribe
     from pipeline.summary import print_summary
 
-    given = {
-        name: value
-        for name in (
-            *("model", "decoder", "batch_s", "segment_s", "segmentation_method"),
-            *("device", "workers", "retry_failed", "force"),
-        )
-        if (value := getattr(arguments, name)) is not None
-    }
-    config = TranscriptionConfig(sources=tuple(arguments.sources), output=arguments.output, **given)
+    config = job_configuration(arguments)
     outcome = transcribe(config, beam_flags, progress_bar)
     print_summary(config.output, outcome.commit, outcome.skipped, config.stores)
     return SOME_FAILED if outcome.failed else DONE
+
+
+def _plan(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
+    from pipeline.plan import plan
+    from pipeline.run import beam_options
+
+    beam_options(beam_flags)
+    whole = plan(job_configuration(arguments), arguments.calibrate, arguments.json)
+    return DONE if whole else SOME_FAILED

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from pipeline.config import TranscriptionConfig
 from pipeline.ledger import Commit, newest_rows
-from transforms.fingerprint import current_fingerprint
-from transforms.records import EACH, FAILED, MIX, PARTIAL, Failure, Recording
+from transforms.fingerprint import audio_fingerprint, current_fingerprint
+from transforms.records import EACH, FAILED, MIX, PARTIAL, Failure, Recording, Track
 from transforms.store import Stores
 
 COLUMNS = (
@@ -97,6 +98,14 @@ class Resume:
                 else:
                     yield item
 
+    def holds(self, track: Track) -> bool:
+        """Whether one channel, or the mix, of a file that was opened is done."""
+        row = self.done.get(track.recording.id)
+        if row is None or (self.retry_failed and row.retriable):
+            return False
+        fingerprint = audio_fingerprint(track.recording, track.fingerprint)
+        return row.covers(track.recording) and row.fingerprint == fingerprint
+
     def _is_done(self, item: Item) -> bool:
         row = self.done[_identity(item)]
         if self.retry_failed and row.retriable:
@@ -104,6 +113,15 @@ class Resume:
         if isinstance(item, Failure):
             return row.failed and row.fingerprint is None
         return row.covers(item) and row.fingerprint == current_fingerprint(item, self.stores)
+
+
+def find_done(config: TranscriptionConfig, commits: Sequence[Commit]) -> Resume:
+    """What the runs in a job's output spare it. Raises as `read_done`, and as a card's files do."""
+    done: dict[str, Done] = {}
+    if commits and not config.force:
+        fingerprints = (config.card.acoustic_fingerprint(), config.fingerprint())
+        done = read_done(config.output, commits, fingerprints, config.stores)
+    return Resume(done, config.stores, config.retry_failed)
 
 
 def read_done(

@@ -20,13 +20,13 @@ from models.errors import ModelError
 from pipeline.config import TranscriptionConfig, without_stores
 from pipeline.errors import ConfigurationError
 from pipeline.ledger import committed_runs
-from pipeline.resume import Resume, Skipped, read_done
+from pipeline.resume import Skipped, find_done
 from pipeline.transcribe import Transcribe
 from transforms import tally
 from transforms.commit import RunOutput, new_run_id, roll_forward, tidy_staging
 from transforms.errors import ManifestError, OutputError
 from transforms.join import fail_recording
-from transforms.manifest import read_sources
+from transforms.manifest import iterate_sources
 from transforms.parquet import WriteRun
 from transforms.records import Failure, Recording
 from transforms.schema import RunStamp
@@ -69,18 +69,15 @@ def transcribe(
     Raises `ConfigurationError` before anything is started, and whatever stops the job later.
     """
     options = beam_options(beam_flags)
-    if config.device.startswith("cuda") and _is_local(options) and not torch.cuda.is_available():
-        raise ConfigurationError(f"--device is {config.device}, but there is no CUDA device here")
+    if _is_local(options):
+        check_device(config)
     directory = config.output.rstrip("/")
     _mend(directory, config.stores)
     commits = committed_runs(directory, config.stores)
     try:
+        resume = find_done(config, commits)
         output = _output(config, sequence=1 + max((c["sequence"] for c in commits), default=0))
-        stamp = output.stamp
-        fingerprints = (stamp.model_fingerprint, stamp.config_fingerprint)
-        done = {} if config.force else read_done(directory, commits, fingerprints, config.stores)
-        resume = Resume(done, config.stores, config.retry_failed)
-        items = read_sources(config.sources, config.stores)
+        items = (item for _, item in iterate_sources(config.sources, config.stores))
         worklist = _plan_work(resume.pending(items), output)
     except (ModelError, ManifestError) as error:
         raise ConfigurationError(str(error)) from error
@@ -113,6 +110,12 @@ def build(
     entries = work.recordings | "Transcribe" >> Transcribe(config)
     broken_lines = work.failures | "Fail lines" >> beam.Map(fail_recording)
     (entries, broken_lines) | "All entries" >> beam.Flatten() | "Write run" >> WriteRun(output)
+
+
+def check_device(config: TranscriptionConfig) -> None:
+    """Raises `ConfigurationError` where this machine has no such device as the job needs."""
+    if config.device.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigurationError(f"--device is {config.device}, but there is no CUDA device here")
 
 
 def beam_options(flags: Sequence[str]) -> PipelineOptions:

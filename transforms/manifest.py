@@ -1,192 +1,96 @@
-"""What to transcribe: JSON-lines manifests, audio files and directories of them.
+"""What to transcribe: the recordings that manifests, files, directories and globs name.
 
-A line that cannot be used is a failure with its file and line number; it stops nothing.
+A row that cannot be used is a failure with its file and line number; it stops nothing.
 """
 
 from __future__ import annotations
 
-import gzip
-import json
-import os
+import itertools
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any
 
-import fsspec
-
-from transforms.errors import ManifestError, ManifestLineError, failure_of
-from transforms.records import EACH, MIX, Failure, Recording
+from transforms.errors import ManifestError, ManifestLineError
+from transforms.manifest_dialect import is_common_voice
+from transforms.manifest_file import read_rows
+from transforms.manifest_ids import SeenIds
+from transforms.manifest_row import failure_at, parse_row, storable
+from transforms.records import Failure, Recording
+from transforms.sources import AudioFile, ManifestFile, UnlistedFolder, find_files
 from transforms.store import Stores
+from transforms.uris import Folder, folder_of
 
-AUDIO_SUFFIXES = (
-    *(".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
-    *(".aif", ".aiff", ".aifc", ".au", ".snd", ".sph", ".caf"),
-)
-MANIFEST_SUFFIXES = (".jsonl", ".json", ".ndjson", ".jsonl.gz", ".json.gz", ".ndjson.gz")
-URI_FIELDS = ("audio_filepath", "audio_uri", "uri", "path")
-ID_FIELDS = ("id", "recording_id", "utt_id")
-LANGUAGE_FIELDS = ("language", "lang")
-KNOWN_FIELDS = {
-    *URI_FIELDS,
-    *ID_FIELDS,
-    *LANGUAGE_FIELDS,
-    "offset",
-    "duration",
-    "channel",
-    "text",
-}
+Placed = tuple[str, Recording | Failure]
+"""Where an item stands (`m.jsonl:7`, or the audio file itself), and the item."""
+
+
+def iterate_sources(sources: Iterable[str], stores: Stores) -> Iterator[Placed]:
+    """Everything that `sources` name, in order; memory does not grow with the number.
+
+    Raises `ManifestError`, when it comes to it, where a source does not exist, cannot be read or
+    holds nothing, or where an id stands twice (both places are named).
+    """
+    with SeenIds() as seen:
+        for source in sources:
+            item = None
+            for place, item in _read_source(source, stores):
+                identity = item.id if isinstance(item, Recording) else item.recording.id
+                before = seen.add(identity, place)
+                if before is not None:
+                    raise ManifestError(
+                        f"the id {identity!r} stands twice: {before} and {place}; "
+                        "give each recording an `id` of its own"
+                    )
+                yield place, item
+            if item is None:
+                raise ManifestError(f"{source} names no recordings")
 
 
 def read_sources(sources: Iterable[str], stores: Stores) -> list[Recording | Failure]:
-    """Everything that `sources` name, in order.
-
-    Raises `ManifestError` where a source does not exist or holds nothing, or where an id stands
-    twice (both places are named).
-    """
-    found: list[Recording | Failure] = []
-    places: dict[str, str] = {}
-    for source in sources:
-        before = len(found)
-        for place, item in _read_source(source, stores):
-            identity = item.id if isinstance(item, Recording) else item.recording.id
-            if identity in places:
-                raise ManifestError(
-                    f"the id {identity!r} stands twice: {places[identity]} and {place}; "
-                    "give each recording an `id` of its own"
-                )
-            places[identity] = place
-            found.append(item)
-        if len(found) == before:
-            raise ManifestError(f"{source} names no recordings")
-    return found
+    """All of `iterate_sources` at once, for who needs no more than fits in memory."""
+    return [item for _, item in iterate_sources(sources, stores)]
 
 
-def parse_line(line: str, place: str, folder: str) -> Recording | Failure:
-    """One line of a JSON-lines manifest; relative paths are relative to `folder`."""
+def _read_source(source: str, stores: Stores) -> Iterator[Placed]:
     try:
-        return _parse_fields(_load_object(line, place), place, folder)
-    except ManifestLineError as error:
-        return failure_of(error, Recording(id=place, uri=""), None, "manifest")
-
-
-def _read_source(source: str, stores: Stores) -> Iterator[tuple[str, Recording | Failure]]:
-    try:
-        filesystem, path = stores.locate(source)
-        if filesystem.isdir(path):
-            yield from _read_directory(source, filesystem, path)
-        elif not filesystem.exists(path):
-            raise ManifestError(
-                f"{source} does not exist; name a manifest, an audio file or a directory"
-            )
-        elif path.lower().endswith(MANIFEST_SUFFIXES):
-            yield from _read_json_lines(source, filesystem, path)
-        elif path.lower().endswith(AUDIO_SUFFIXES):
-            yield source, Recording(id=source, uri=source)
-        else:
-            raise ManifestError(
-                f"{source} is neither a JSON-lines manifest ({', '.join(MANIFEST_SUFFIXES)}) "
-                f"nor a known kind of audio file ({', '.join(AUDIO_SUFFIXES)})"
-            )
+        for file in find_files(source, stores):
+            match file:
+                case ManifestFile():
+                    yield from _read_manifest(file, stores)
+                case AudioFile(identity, uri):
+                    yield _name_recording(Recording(identity, uri))
+                case UnlistedFolder(uri, reason):
+                    failure = failure_at(uri, reason)
+                    yield failure.recording.id, failure
     except ManifestError:
         raise
     except (OSError, EOFError, zlib.error, ImportError, ValueError) as error:
         raise ManifestError(f"{source} cannot be read: {error}") from error
 
 
-def _read_directory(
-    source: str, filesystem: fsspec.AbstractFileSystem, path: str
-) -> Iterator[tuple[str, Recording | Failure]]:
-    base = source.rstrip("/")
-    for name in sorted(filesystem.find(path)):
-        if name.lower().endswith(AUDIO_SUFFIXES):
-            relative = os.path.relpath(name, path)
-            place = f"{base}/{relative}"
-            yield place, _name_recording(relative, place)
-
-
-def _name_recording(relative: str, place: str) -> Recording | Failure:
+def _name_recording(recording: Recording) -> Placed:
     try:
-        place.encode()
-    except UnicodeEncodeError:
-        shown = place.encode(errors="backslashreplace").decode()
-        error = ManifestLineError(f"{shown}: the file's name is not UTF-8")
-        return failure_of(error, Recording(id=shown, uri=""), None, "manifest")
-    return Recording(id=relative, uri=place)
+        return recording.uri, storable(recording)
+    except ManifestLineError as error:
+        failure = failure_at(recording.uri, str(error))
+        return failure.recording.id, failure
 
 
-def _read_json_lines(
-    source: str, filesystem: fsspec.AbstractFileSystem, path: str
-) -> Iterator[tuple[str, Recording | Failure]]:
-    folder = source.rpartition("/")[0] if "/" in source else "."
-    with filesystem.open(path, "rb") as stored:
-        lines = gzip.GzipFile(fileobj=stored) if path.lower().endswith(".gz") else stored
-        for number, raw in enumerate(lines, start=1):
-            line = raw.decode("utf-8-sig" if number == 1 else "utf-8", errors="replace").strip()
-            if line:
-                place = f"{source}:{number}"
-                yield place, parse_line(line, place, folder)
+def _read_manifest(file: ManifestFile, stores: Stores) -> Iterator[Placed]:
+    folder = folder_of(file.uri)
+    rows = read_rows(file.uri, stores)
+    for place, row in rows:
+        if isinstance(row, dict):
+            if is_common_voice(row):
+                folder = _clips(folder, stores)
+            rows = itertools.chain([(place, row)], rows)
+            break
+        yield place, parse_row(row, place, folder, file.prefix)
+    for place, row in rows:
+        yield place, parse_row(row, place, folder, file.prefix)
 
 
-def _load_object(line: str, place: str) -> dict[str, Any]:
-    try:
-        fields = json.loads(line)
-        # Half a surrogate pair is valid JSON, and is text that nothing can store.
-        json.dumps(fields, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise ManifestLineError(f"{place} is not JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise ManifestLineError(f"{place} is not a JSON object")
-    return fields
-
-
-def _parse_fields(fields: dict[str, Any], place: str, folder: str) -> Recording:
-    written = _first(fields, URI_FIELDS)
-    if not isinstance(written, str) or not written:
-        raise ManifestLineError(f"{place} names no audio; it needs `audio_filepath`")
-    identity = _first(fields, ID_FIELDS)
-    language = _first(fields, LANGUAGE_FIELDS)
-    reference = fields.get("text")
-    return Recording(
-        id=written if identity is None else str(identity),
-        uri=_resolve(written, folder),
-        channel=_channel(fields.get("channel"), place),
-        offset_s=_seconds(fields.get("offset"), "offset", place) or 0.0,
-        duration_s=_seconds(fields.get("duration"), "duration", place),
-        language=None if language is None else str(language),
-        reference=None if reference is None else str(reference),
-        metadata=tuple(
-            (str(name), value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-            for name, value in fields.items()
-            if name not in KNOWN_FIELDS and value is not None
-        ),
-    )
-
-
-def _first(fields: dict[str, Any], names: tuple[str, ...]) -> Any:
-    return next((fields[name] for name in names if fields.get(name) not in (None, "")), None)
-
-
-def _resolve(written: str, folder: str) -> str:
-    if "://" in written or os.path.isabs(written):
-        return written
-    return f"{folder}/{written}"
-
-
-def _seconds(value: Any, name: str, place: str) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
-        raise ManifestLineError(f"{place}: `{name}` is {value!r}, not a number of seconds")
-    return float(value)
-
-
-def _channel(value: Any, place: str) -> str | int:
-    if value is None:
-        return MIX
-    if value in (MIX, EACH):
-        return str(value)
-    if isinstance(value, str) and value.isdecimal() and len(value) < 10:
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1e9:
-        return value
-    raise ManifestLineError(f"{place}: `channel` is {value!r}, not `mix`, `each` or a number")
+def _clips(folder: Folder, stores: Stores) -> Folder:
+    """Where Common Voice keeps what its tables name: `clips` beside them, if that is there."""
+    clips = folder.below("clips")
+    filesystem, path = stores.locate(clips.head + clips.tail)
+    return clips if filesystem.isdir(path) else folder

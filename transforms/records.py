@@ -23,7 +23,8 @@ class Recording:
     """One row of a manifest: what the user asks for.
 
     `channel` is `"mix"`, `"each"` or a channel's number; `offset_s` and `duration_s` limit the
-    work to a stretch. `metadata` are the manifest's other fields, as strings.
+    work to a stretch. `hotwords` are words and phrases that the decoder should expect. `metadata`
+    are the manifest's other fields, as strings.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Recording:
     duration_s: float | None = None
     language: str | None = None
     reference: str | None = None
+    hotwords: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
 
 

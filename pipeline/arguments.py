@@ -1,0 +1,63 @@
+"""The arguments of a job: what `transcribe` takes, and with it `plan`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.config import TranscriptionConfig
+
+
+def add_job_arguments(parser: argparse.ArgumentParser) -> None:
+    """Each option's destination is the field of `TranscriptionConfig` that it sets."""
+    add = parser.add_argument
+    add(
+        "sources",
+        nargs="+",
+        metavar="MANIFEST",
+        help="a manifest, an audio file, a directory, a glob, or - for a manifest on stdin",
+    )
+    add("--output", required=True, metavar="DIR", help="where Parquet goes")
+    add("--model", help="default: en-phoneme-ctc, which ships with beamscribe")
+    add(
+        "--decoder",
+        metavar="{beam,greedy}",
+        help="beam: words, by lexicon and language model (default); greedy: the model's own tokens",
+    )
+    add(
+        "--segmentation",
+        dest="segmentation_method",
+        metavar="{fixed,speech,quiet}",
+        help=(
+            "fixed: windows that overlap (default); speech: the same, where somebody speaks; "
+            "quiet: pieces that do not overlap, cut at the quietest place"
+        ),
+    )
+    add("--segment-seconds", type=float, dest="segment_s", metavar="S", help="at most 30")
+    add(
+        "--batch-seconds", type=float, dest="batch_s", metavar="S", help="padded seconds in a batch"
+    )
+    add("--device", help="cpu (default) or cuda[:n]")
+    add("--num-workers", type=int, dest="workers", metavar="N", help="default: one a processor")
+    add(
+        "--retry-failed",
+        action="store_true",
+        default=None,
+        help="take up again what failed before; otherwise only what is new or changed",
+    )
+    add("--force", action="store_true", default=None, help="take up everything again")
+    add("--verbose", action="store_true", help="log to stderr")
+
+
+def job_configuration(arguments: argparse.Namespace) -> TranscriptionConfig:
+    """What was asked for; what was not keeps its default. Raises `ConfigurationError`."""
+    from pipeline.config import TranscriptionConfig
+
+    given = {
+        field.name: value
+        for field in fields(TranscriptionConfig)
+        if (value := getattr(arguments, field.name, None)) is not None
+    }
+    return TranscriptionConfig(**{**given, "sources": tuple(arguments.sources)})
