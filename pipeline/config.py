@@ -13,7 +13,7 @@ from models.decode.ctc_beam import BeamSearchOptions
 from models.decode.pool import DecoderRecipe
 from models.registry import ModelCard, find_model
 from pipeline.errors import ConfigurationError
-from transforms.audio import AudioPlan
+from transforms.audio_plan import AudioPlan
 from transforms.batch import BatchBudget
 from transforms.recognize import Recognition
 from transforms.schema import SCHEMA_VERSION

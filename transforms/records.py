@@ -41,7 +41,8 @@ class Track:
     """One channel, or the mix (`channel` None), of an audio file that could be opened.
 
     `start_sample` and `end_sample` bound the asked stretch at the file's own rate;
-    `missing_samples` of it are promised by the header and not there.
+    `missing_samples` of it are promised by the header and not there. A file is `seekable` where
+    reading can begin anywhere, exactly and at little cost.
     """
 
     recording: Recording
@@ -54,6 +55,9 @@ class Track:
     fingerprint: str
     num_spans: int
     missing_samples: int = 0
+    seekable: bool = True
+    container: str = ""
+    codec: str = ""
 
     @property
     def key(self) -> RecordingKey:
@@ -66,7 +70,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of a file that one worker decodes: `[start_sample, end_sample)` nominally.
+    """A stretch of a file that is decoded at once: `[start_sample, end_sample)` nominally.
 
     `tracks` are the file's channels that were asked for; they differ in nothing but `channel`. The
     true edges lie at the quietest point near the nominal ones, where both neighbours find it.
@@ -78,11 +82,24 @@ class Span:
     end_sample: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reel:
+    """Consecutive spans that one worker decodes in one pass.
+
+    A file that can be read from anywhere has one span a reel, so that workers share it; any other
+    lies on one reel, so that nobody decodes it twice.
+    """
+
+    spans: tuple[Span, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Waveform:
     """A decoded span at the model's rate: float32 mono, beginning `start_samples` into the file.
 
     `tracks` are those of the span that sound exactly like this: identical channels share one.
+    `found_samples` is the length of the file, at its own rate, where decoding came to its end and
+    found it elsewhere than the header says.
     """
 
     tracks: tuple[Track, ...]
@@ -90,6 +107,7 @@ class Waveform:
     start_samples: int
     sample_rate_hz: int
     samples: NDArray[np.float32]
+    found_samples: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

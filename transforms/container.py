@@ -1,0 +1,85 @@
+"""What kind of file it is, by its first bytes: names and suffixes are not believed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import BinaryIO
+
+HEAD_BYTES = 4096
+ID3_HEADER_BYTES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A kind of file: which readers know it, and whether it is audio at all.
+
+    `demuxer` is FFmpeg's name for it, None where libsndfile alone knows it. Naming the demuxer
+    keeps FFmpeg from guessing that a text is a playlist, and from opening what it points to.
+    """
+
+    name: str
+    signature: re.Pattern[bytes]
+    demuxer: str | None = None
+    libsndfile: bool = False
+    is_media: bool = True
+
+
+def _kind(
+    name: str, signature: bytes, demuxer: str | None, *, libsndfile: bool = False
+) -> Container:
+    return Container(name, re.compile(signature, re.DOTALL), demuxer, libsndfile)
+
+
+def _no_media(name: str, signature: bytes) -> Container:
+    return Container(name, re.compile(signature, re.DOTALL | re.IGNORECASE), is_media=False)
+
+
+CONTAINERS = (
+    _kind("wav", rb"(RIFF|RIFX|RF64|BW64).{4}WAVE", "wav", libsndfile=True),
+    _kind("avi", rb"RIFF.{4}AVI ", "avi"),
+    _kind("w64", rb"riff\x2e\x91\xcf\x11", "w64", libsndfile=True),
+    _kind("aiff", rb"FORM.{4}AIF[FC]", "aiff", libsndfile=True),
+    _kind("au", rb"\.snd|dns\.", "au", libsndfile=True),
+    _kind("caf", rb"caff", "caf", libsndfile=True),
+    _kind("flac", rb"fLaC", "flac", libsndfile=True),
+    _kind("ogg", rb"OggS", "ogg", libsndfile=True),
+    _kind("sphere", rb"NIST_1A", "nistsphere", libsndfile=True),
+    _kind("mp4", rb".{4}(ftyp|moov|mdat|free|skip|wide|pnot)", "mov"),
+    _kind("matroska", rb"\x1a\x45\xdf\xa3", "matroska"),
+    _kind("asf", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
+    _kind("amr", rb"#!AMR", "amr"),
+    _kind("flv", rb"FLV\x01", "flv"),
+    _kind("mpegts", rb"\x47.{187}\x47.{187}\x47", "mpegts"),
+    _kind("mpeg", rb"\x00\x00\x01\xba", "mpeg"),
+    _kind("ac3", rb"\x0b\x77", "ac3"),
+    _kind("wavpack", rb"wvpk", "wv"),
+    _kind("ape", rb"MAC ", "ape"),
+    _kind("tta", rb"TTA1", "tta"),
+    _kind("shorten", rb"ajkg", "shn"),
+    # A sync word alone: layer 0 is ADTS, any other MPEG audio.
+    _kind("adts", rb"\xff[\xf0\xf1\xf8\xf9]", "aac"),
+    _kind("mp3", rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][^\xff]", "mp3"),
+    _no_media("a web page", rb"\s*<(!doctype html|html|\?xml)"),
+    _no_media("a PDF document", rb"%PDF"),
+    _no_media("a zip archive", rb"PK\x03\x04"),
+    _no_media("a gzip archive", rb"\x1f\x8b"),
+    _no_media("a Git LFS pointer", rb"version https://git-lfs"),
+    _no_media("a playlist", rb"#EXTM3U|\[playlist\]|ffconcat"),
+)
+TAGGED = next(kind for kind in CONTAINERS if kind.name == "mp3")
+
+
+def sniff(stored: BinaryIO) -> Container | None:
+    """The kind of an open file; None where nothing known begins so. An ID3 tag is passed over."""
+    stored.seek(0)
+    head = stored.read(HEAD_BYTES)
+    tagged = head.startswith(b"ID3") and len(head) > ID3_HEADER_BYTES
+    if tagged:
+        size = 0
+        for byte in head[6:ID3_HEADER_BYTES]:
+            size = size << 7 | byte & 0x7F
+        stored.seek(ID3_HEADER_BYTES + size)
+        head = stored.read(HEAD_BYTES)
+    found = next((kind for kind in CONTAINERS if kind.signature.match(head)), None)
+    return TAGGED if tagged and found is None else found
