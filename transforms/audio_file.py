@@ -127,7 +127,7 @@ def _reader(stored: StoredFile, container: Container | None) -> SndfileReader | 
                 raise
             try:
                 return FfmpegReader(stored, container.demuxer)
-            except av.FFmpegError:
+            except (av.FFmpegError, UnsupportedAudioError):
                 raise error from None
         num_samples, size = reader.header().num_samples, stored.stat.size
         believable = num_samples and (size is None or num_samples <= size * SAMPLES_A_BYTE)
@@ -136,7 +136,7 @@ def _reader(stored: StoredFile, container: Container | None) -> SndfileReader | 
         # A writer that streamed its output left no length in the header: FFmpeg counts.
         try:
             counting = FfmpegReader(stored, container.demuxer)
-        except av.FFmpegError:
+        except (av.FFmpegError, UnsupportedAudioError):
             return reader
         return counting if counting.header().num_samples else reader
     return FfmpegReader(stored, container.demuxer or "")

@@ -28,5 +28,12 @@ def quietest_sample(samples: NDArray[np.float32], rate_hz: int, step_samples: in
 
 
 def is_silent(samples: NDArray[np.float32]) -> bool:
-    """Whether nothing rises above -70 dB of full scale."""
-    return len(samples) == 0 or float(np.abs(samples).max()) < SILENCE_PEAK
+    """Whether nothing rises above -70 dB of full scale, a constant offset left aside.
+
+    The least significant bit of 16-bit audio, dithered, stays below -84 dB. A dead input often has
+    an offset of its own, which nobody hears.
+    """
+    if len(samples) == 0:
+        return True
+    offset = samples.mean(dtype=np.float64)
+    return float(max(samples.max() - offset, offset - samples.min())) < SILENCE_PEAK

@@ -128,11 +128,17 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class SpanOutcome:
-    """How many segments a span was cut into, and how many samples of it were sound."""
+    """How many segments a span was cut into, and how many samples of it were sound.
+
+    `same_as_channel` is the channel that sounds exactly like this one and was transcribed for it;
+    `found_samples` is the waveform's.
+    """
 
     span_index: int
     num_segments: int
     sound_s: float
+    same_as_channel: int | None = None
+    found_samples: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +188,11 @@ STATUSES = OK, SILENT, PARTIAL, FAILED = "ok", "silent", "partial", "failed"
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """What became of one track (or of a recording that never became one)."""
+    """What became of one track (or of a recording that never became one).
+
+    `duration_s` is the file's as decoding found it, and the header's where it did not come to the
+    end. `same_as_channel` names the channel that this one equals from beginning to end.
+    """
 
     recording: Recording
     track: Track | None
@@ -191,3 +201,5 @@ class LedgerEntry:
     transcripts: tuple[Transcript, ...]
     sound_s: float
     failure: Failure | None
+    duration_s: float | None = None
+    same_as_channel: int | None = None

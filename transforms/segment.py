@@ -85,11 +85,14 @@ class _CutSegments(beam.DoFn):
     def process(self, waveform: Waveform) -> Iterator[Segment | TaggedOutput]:
         segments = cut_segments(waveform, self.segmentation)
         sound_samples = sum(len(segment.samples) for segment in segments)
-        outcome = SpanOutcome(
-            span_index=waveform.span_index,
-            num_segments=len(segments),
-            sound_s=sound_samples / waveform.sample_rate_hz,
-        )
+        first = waveform.tracks[0]
         for track in waveform.tracks:
+            outcome = SpanOutcome(
+                span_index=waveform.span_index,
+                num_segments=len(segments),
+                sound_s=sound_samples / waveform.sample_rate_hz,
+                same_as_channel=None if track is first else first.channel,
+                found_samples=waveform.found_samples,
+            )
             yield TaggedOutput("outcomes", (track.key, outcome))
         yield from segments
