@@ -84,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     transcribe.add_argument(
         "--segment-seconds", type=float, dest="segment_s", metavar="S", help="at most 30"
     )
+    transcribe.add_argument(
+        "--normalise",
+        metavar="{none,peak,loudness}",
+        help="bring each track to -1 dBFS or to -23 LUFS, in a pass of its own (default: none)",
+    )
     transcribe.add_argument("--device", help="cpu (default) or cuda[:n]")
     transcribe.add_argument(
         "--num-workers", type=int, dest="workers", metavar="N", help="default: one a processor"
@@ -109,7 +114,10 @@ def _transcribe(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int
 
     given = {
         name: value
-        for name in ("model", "decoder", "batch_s", "segment_s", "device", "workers")
+        for name in (
+            *("model", "decoder", "batch_s", "segment_s"),
+            *("normalise", "device", "workers"),
+        )
         if (value := getattr(arguments, name)) is not None
     }
     config = TranscriptionConfig(sources=tuple(arguments.sources), output=arguments.output, **given)

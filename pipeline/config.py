@@ -13,6 +13,7 @@ from models.decode.ctc_beam import BeamSearchOptions
 from models.decode.pool import DecoderRecipe
 from models.registry import ModelCard, find_model
 from pipeline.errors import ConfigurationError
+from transforms.amplitude import NONE, NORMALISATIONS
 from transforms.audio_plan import AudioPlan
 from transforms.batch import BatchBudget
 from transforms.recognize import Recognition
@@ -38,6 +39,7 @@ class TranscriptionConfig:
     beam: BeamSearchOptions = field(default_factory=BeamSearchOptions)
     batch_s: float = 40.0
     segment_s: float = 30.0
+    normalise: str = NONE
     device: str = "cpu"
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     stores: Stores = field(default_factory=Stores)
@@ -52,6 +54,10 @@ class TranscriptionConfig:
         if not 1.0 <= self.segment_s <= 30.0:
             raise ConfigurationError(
                 f"--segment-seconds is {self.segment_s:g}; the model hears 1 to 30 s at once"
+            )
+        if self.normalise not in NORMALISATIONS:
+            raise ConfigurationError(
+                f"--normalise is {self.normalise!r}; choose {', '.join(NORMALISATIONS)}"
             )
         if self.batch_s < self.segment_s:
             raise ConfigurationError(
@@ -74,6 +80,7 @@ class TranscriptionConfig:
             language=self.card.language,
             model_rate_hz=self.card.sample_rate_hz,
             shortest_s=self.card.shortest_samples / self.card.sample_rate_hz,
+            normalisation=self.normalise,
             stores=self.stores,
         )
 

@@ -11,7 +11,7 @@ from transforms import tally
 from transforms.audio_plan import AudioPlan, plan_reels, plan_tracks
 from transforms.errors import RecordingError, failure_of
 from transforms.records import Recording, Reel, Track, Waveform
-from transforms.reel import decode_reel
+from transforms.reel import decode_reel, with_gains
 
 
 class PlanSpans(beam.PTransform):
@@ -33,7 +33,7 @@ class _PlanSpans(beam.DoFn):
 
     def process(self, recording: Recording) -> Iterator[Reel | TaggedOutput]:
         try:
-            tracks = plan_tracks(recording, self.plan)
+            tracks = with_gains(plan_tracks(recording, self.plan), self.plan)
         except RecordingError as error:
             yield TaggedOutput("failures", failure_of(error, recording, None, "plan"))
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from transforms.amplitude import NONE
 from transforms.audio_file import open_audio
 from transforms.errors import (
     EmptyAudioError,
@@ -31,7 +32,7 @@ class AudioPlan:
     """What the model can hear, and how tracks are cut into spans.
 
     `language` is the model's, as a primary subtag of BCP 47. `search_s` bounds the move of a span's
-    edge to quiet.
+    edge to quiet. `normalisation` is one of `amplitude.NORMALISATIONS`.
     """
 
     language: str
@@ -39,6 +40,7 @@ class AudioPlan:
     shortest_s: float
     span_s: float = 300.0
     search_s: float = 2.0
+    normalisation: str = NONE
     stores: Stores = field(default_factory=Stores)
 
     def __post_init__(self) -> None:

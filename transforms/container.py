@@ -72,14 +72,19 @@ TAGGED = next(kind for kind in CONTAINERS if kind.name == "mp3")
 
 def sniff(stored: BinaryIO) -> Container | None:
     """The kind of an open file; None where nothing known begins so. An ID3 tag is passed over."""
-    stored.seek(0)
-    head = stored.read(HEAD_BYTES)
-    tagged = head.startswith(b"ID3") and len(head) > ID3_HEADER_BYTES
-    if tagged:
-        size = 0
-        for byte in head[6:ID3_HEADER_BYTES]:
-            size = size << 7 | byte & 0x7F
-        stored.seek(ID3_HEADER_BYTES + size)
-        head = stored.read(HEAD_BYTES)
+    head, tagged = head_of(stored)
     found = next((kind for kind in CONTAINERS if kind.signature.match(head)), None)
     return TAGGED if tagged and found is None else found
+
+
+def head_of(stored: BinaryIO) -> tuple[bytes, bool]:
+    """The first bytes of an open file behind its ID3 tag, and whether there was one."""
+    stored.seek(0)
+    head = stored.read(HEAD_BYTES)
+    if not head.startswith(b"ID3") or len(head) < ID3_HEADER_BYTES:
+        return head, False
+    size = 0
+    for byte in head[6:ID3_HEADER_BYTES]:
+        size = size << 7 | byte & 0x7F
+    stored.seek(ID3_HEADER_BYTES + size)
+    return stored.read(HEAD_BYTES), True

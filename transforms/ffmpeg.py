@@ -17,11 +17,14 @@ from av.container import InputContainer
 from av.packet import Packet
 from numpy.typing import NDArray
 
+from transforms.container import head_of
 from transforms.errors import UnsupportedAudioError
 from transforms.reader import AudioHeader, Block
 
 UNSTAMPED = {"mp3", "aac", "amr", "ac3"}
 """Streams of frames without timestamps: FFmpeg counts the frames that it finds."""
+TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICS")
+"""What may lie between the frames of such a stream and is no sound, as in files put together."""
 COUNTED = {"mov", "flac", "wav", "w64", "aiff", "au", "caf"}
 """Headers that count samples; elsewhere a duration is an estimate, or that of another stream."""
 SEEKABLE = {"flac"}
@@ -29,6 +32,8 @@ SEEKABLE = {"flac"}
 TOLERANCE_S = Fraction(1, 10)
 MICROSECONDS = 1_000_000
 MOST_ERRORS = 64
+XING_BYTES = 64
+JUNK_BYTES = 2**20
 SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63}
 
 
@@ -88,26 +93,26 @@ class FfmpegReader:
         self, container: InputContainer, stream: AudioStream, begins_anywhere: bool
     ) -> Iterator[Block]:
         end = self._counted_samples(container, stream)
+        unstamped = self._demuxer in UNSTAMPED
+        junk = _Junk(self._stored)
         position = shift = 0
         started = lost = False
-        frame_bytes = 0.0
         for packet, frames in _packets(container, stream):
             if frames is None:
                 lost = started
-                if started and packet is not None and self._demuxer in UNSTAMPED and frame_bytes:
-                    # Junk between two sync words comes as one packet: its bytes tell how long.
-                    count = max(1, round(packet.size / frame_bytes))
-                    position += count * self._samples(packet.duration, stream)
                 continue
-            if packet is not None and packet.size:
-                frame_bytes += (packet.size - frame_bytes) * (0.1 if frame_bytes else 1.0)
+            if packet is not None and packet.size and unstamped:
+                count = junk.frames_before(packet, lost)
+                if started and count:
+                    position += count * self._samples(packet.duration, stream)
+                    lost = True
             for frame in frames:
                 stamped = self._stamp(frame, container)
                 if not started and stamped is not None:
                     near = abs(stamped) <= self.tolerance_samples and not begins_anywhere
                     shift = stamped if near else 0
                     position = max(0, stamped - shift)
-                elif stamped is not None and self._demuxer not in UNSTAMPED:
+                elif stamped is not None and not unstamped:
                     ahead = stamped - shift - position
                     position += ahead if ahead > self.tolerance_samples else 0
                 started = True
@@ -147,10 +152,14 @@ class FfmpegReader:
         return round((late + stream.duration * _time_base(stream)) * self._rate_hz)
 
     def _promised_samples(self, container: InputContainer, stream: AudioStream) -> int:
-        """Matroska alone keeps a duration that is neither a count nor an estimate."""
-        if self._demuxer != "matroska" or not container.duration or len(container.streams) > 1:
-            return 0
-        return container.duration * self._rate_hz // MICROSECONDS
+        """What a header says where it is neither an estimate nor about another stream; else 0."""
+        if self._demuxer == "matroska" and container.duration and len(container.streams) == 1:
+            return container.duration * self._rate_hz // MICROSECONDS
+        if self._demuxer == "mp3" and stream.duration:
+            head, _ = head_of(self._stored)
+            if any(name in head[:XING_BYTES] for name in (b"Xing", b"Info", b"VBRI")):
+                return self._samples(stream.duration, stream)
+        return 0
 
     def _scan(self, container: InputContainer, stream: AudioStream) -> int:
         """Samples by the packets' durations and timestamps, without decoding."""
@@ -177,6 +186,9 @@ class FfmpegReader:
             if stream.codec_context is None:
                 raise UnsupportedAudioError("holds audio in a coding that is not known")
             stream.codec_context.thread_count = 1
+            if stream.codec_context.name == "flac":
+                # Each frame has its checksum; FFmpeg heeds it only when asked to.
+                stream.codec_context.options = {"err_detect": "crccheck+explode"}
             yield container, stream
 
 
@@ -187,6 +199,40 @@ class _Bytes:
         self.read = stored.read
         self.seek = stored.seek
         self.tell = stored.tell
+
+
+class _Junk:
+    """Bytes between the frames of a stream without timestamps, and how long they lasted.
+
+    A damaged frame loses its sync word, and FFmpeg passes over what does not begin with one. Where
+    the next good frame lies in the file tells how many are missing, at the size of those around.
+    """
+
+    def __init__(self, stored: BinaryIO) -> None:
+        self._stored = stored
+        self._frame_bytes = 0.0
+        self._place = 0
+
+    def frames_before(self, packet: Packet[AudioStream], after_loss: bool) -> int:
+        """How many frames are missing right before a packet that was decoded."""
+        count = 0
+        if not self._frame_bytes:
+            self._place = packet.pos or 0
+        elif after_loss:
+            between = self._bytes_before(packet)
+            self._place += len(between)
+            count = 0 if between.startswith(TAGS) else round(len(between) / self._frame_bytes)
+        self._place += packet.size
+        weight = 0.1 if self._frame_bytes else 1.0
+        self._frame_bytes += (packet.size - self._frame_bytes) * weight
+        return count
+
+    def _bytes_before(self, packet: Packet[AudioStream]) -> bytes:
+        position = self._stored.tell()
+        self._stored.seek(self._place)
+        ahead = self._stored.read(JUNK_BYTES)
+        self._stored.seek(position)
+        return ahead[: max(0, ahead.find(bytes(packet)))]
 
 
 def _demux(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream] | None]:

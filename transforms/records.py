@@ -42,7 +42,8 @@ class Track:
 
     `start_sample` and `end_sample` bound the asked stretch at the file's own rate;
     `missing_samples` of it are promised by the header and not there. A file is `seekable` where
-    reading can begin anywhere, exactly and at little cost.
+    reading can begin anywhere, exactly and at little cost. `gain` is what its samples are
+    multiplied with.
     """
 
     recording: Recording
@@ -58,6 +59,7 @@ class Track:
     seekable: bool = True
     container: str = ""
     codec: str = ""
+    gain: float = 1.0
 
     @property
     def key(self) -> RecordingKey:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from transforms.amplitude import NONE, Meter
 from transforms.audio_file import AudioFile, open_audio
-from transforms.audio_plan import AudioPlan
+from transforms.audio_plan import AudioPlan, plan_spans
 from transforms.channels import mixed
 from transforms.errors import (
     CorruptAudioError,
@@ -70,6 +71,22 @@ def decode_reel(reel: Reel, plan: AudioPlan) -> Iterator[DecodedSpan]:
             tape.forget_before(span.end_sample - margin)
 
 
+def with_gains(tracks: list[Track], plan: AudioPlan) -> list[Track]:
+    """The tracks of one file with the gains that `plan.normalisation` asks for.
+
+    This takes a pass over the file: a gain must be that of the whole track, or it would depend on
+    how the track is cut. Raises as `decode_reel` does.
+    """
+    if plan.normalisation == NONE:
+        return tracks
+    meters = {track.channel: Meter(plan.model_rate_hz) for track in tracks}
+    for decoded in decode_reel(Reel(tuple(plan_spans(tracks, plan))), plan):
+        for waveform in decoded.waveforms:
+            for track in waveform.tracks:
+                meters[track.channel].add(waveform.samples)
+    return [replace(track, gain=meters[track.channel].gain(plan.normalisation)) for track in tracks]
+
+
 def _blocks(file: AudioFile, begin: int, seam: int, limit: int) -> Iterator[Block]:
     """From `seam` on a reel is read anew, just as the next reel reads its beginning.
 
@@ -119,7 +136,7 @@ def _decode_span(
         around = _voice(tape, track, kept, nominal - reach, nominal + reach)
         return nominal - reach + quietest_sample(around, rate_hz, step_samples=grid)
 
-    shared: dict[tuple[int, int, bytes], list[Track]] = {}
+    shared: dict[tuple[int, int, float, bytes], list[Track]] = {}
     waveforms = []
     for track in span.tracks:
         start = edge(track, span.start_sample) if span.index else span.start_sample
@@ -128,7 +145,7 @@ def _decode_span(
         if not closes and end > span.end_sample - reach:
             end = edge(track, span.end_sample)
         voice = _voice(tape, track, kept, begin, min(tape.end, wanted))
-        key = (start, end, hashlib.blake2b(voice.data).digest())
+        key = (start, end, track.gain, hashlib.blake2b(voice.data).digest())
         if key in shared:
             shared[key].append(track)
             continue
@@ -137,7 +154,8 @@ def _decode_span(
         left = (start - begin) // grid * scale
         # Rounded down: a last sample that begins before the end must not last beyond it.
         right = (end - begin) * plan.model_rate_hz // rate_hz
-        waveforms.append((key, start // grid * scale, resampled[left:right].copy()))
+        samples = resampled[left:right] * np.float32(track.gain)
+        waveforms.append((key, start // grid * scale, samples))
     return DecodedSpan(
         tuple(
             Waveform(tuple(shared[key]), span.index, start, plan.model_rate_hz, samples, found)
@@ -156,7 +174,8 @@ def _fault(span: Span, tape: Tape, wanted: int, tolerance: int) -> RecordingErro
         return TruncatedAudioError(
             f"{uri} breaks off at {tape.end / rate_hz:.3f} s of {track.duration_s:.3f} s"
         )
-    if closes and track.missing_samples:
+    promised = track.end_sample + track.missing_samples
+    if closes and track.missing_samples and tape.end + tolerance < promised:
         whole_s = (track.num_samples + track.missing_samples) / rate_hz
         return TruncatedAudioError(
             f"{uri} breaks off at {track.duration_s:.3f} s; its header promises {whole_s:.3f} s"

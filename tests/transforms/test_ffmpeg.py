@@ -13,11 +13,10 @@ import pytest
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
+from tests.transforms.encoding import RATE_HZ, chirps, encode
 from transforms.audio_file import AudioFile, open_audio
 from transforms.errors import UnreadableAudioError, UnsupportedAudioError
 from transforms.store import Stores
-
-RATE_HZ = 48_000
 
 # suffix, muxer, coder, kind, what it was coded as, share of the sound that survives
 CODINGS = [
@@ -40,35 +39,6 @@ CODINGS = [
 # How late a coder is where the container does not tell: a frame of it at most. The decoder of WMA
 # keeps its first frame for itself.
 UNTOLD_DELAYS = {"aac": 1024, "ts": 1024, "ac3": 256, "flv": 1105, "wma": -2048}
-
-
-def chirps(seconds: float, rate_hz: int = RATE_HZ, channels: int = 1) -> NDArray[np.float32]:
-    """A sound that is nowhere like itself a little later: `(samples, channels)`."""
-    times = np.arange(round(seconds * rate_hz)) / rate_hz
-    sweep = np.sin(2 * np.pi * (300 + 120 * times) * times) * (0.6 + 0.4 * np.sin(7 * times))
-    return np.stack([0.4 * sweep / (1 + index) for index in range(channels)], 1).astype(np.float32)
-
-
-def encode(
-    path: Path,
-    samples: NDArray[np.float32],
-    muxer: str,
-    coder: str,
-    rate_hz: int = RATE_HZ,
-    **options: str,
-) -> Path:
-    """Write samples `(samples, channels)` as FFmpeg's coder and muxer do."""
-    layout = {1: "mono", 2: "stereo"}[samples.shape[1]]
-    with av.open(str(path), "w", format=muxer, container_options=options) as container:
-        stream = container.add_stream(coder, rate=rate_hz, layout=layout)
-        stream.bit_rate = 96_000 * samples.shape[1]
-        for first in range(0, len(samples), 4096):
-            piece = np.ascontiguousarray(samples[first : first + 4096].T)
-            frame = AudioFrame.from_ndarray(piece, format="fltp", layout=layout)
-            frame.sample_rate, frame.pts, frame.time_base = rate_hz, first, Fraction(1, rate_hz)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
 
 
 @contextmanager
