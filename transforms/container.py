@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-HEAD_BYTES = 4096
+HEAD_BYTES = 8192
 ID3_HEADER_BYTES = 10
+FRAME_HEADER_BYTES = 6
+KBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
+KBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
+RATES_HZ = (44_100, 48_000, 32_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +72,65 @@ CONTAINERS = (
     _no_media("a Git LFS pointer", rb"version https://git-lfs"),
     _no_media("a playlist", rb"#EXTM3U|\[playlist\]|ffconcat"),
 )
-TAGGED = next(kind for kind in CONTAINERS if kind.name == "mp3")
+MP3 = next(kind for kind in CONTAINERS if kind.name == "mp3")
+ADTS = next(kind for kind in CONTAINERS if kind.name == "adts")
 
 
 def sniff(stored: BinaryIO) -> Container | None:
     """The kind of an open file; None where nothing known begins so. An ID3 tag is passed over."""
     head, tagged = head_of(stored)
     found = next((kind for kind in CONTAINERS if kind.signature.match(head)), None)
-    return TAGGED if tagged and found is None else found
+    if found is None and (tagged or _holds_frames(head, MP3.signature, _mp3_bytes)):
+        return MP3
+    if found is None and _holds_frames(head, ADTS.signature, _adts_bytes):
+        return ADTS
+    return found
 
 
 def head_of(stored: BinaryIO) -> tuple[bytes, bool]:
-    """The first bytes of an open file behind its ID3 tag, and whether there was one."""
-    stored.seek(0)
-    head = stored.read(HEAD_BYTES)
-    if not head.startswith(b"ID3") or len(head) < ID3_HEADER_BYTES:
-        return head, False
-    size = 0
-    for byte in head[6:ID3_HEADER_BYTES]:
-        size = size << 7 | byte & 0x7F
-    stored.seek(ID3_HEADER_BYTES + size)
-    return stored.read(HEAD_BYTES), True
+    """The first bytes of an open file behind its ID3 tags, and whether there were any."""
+    place = 0
+    while True:
+        stored.seek(place)
+        head = stored.read(HEAD_BYTES)
+        if not head.startswith(b"ID3") or len(head) < ID3_HEADER_BYTES:
+            return head, place > 0
+        size = 0
+        for byte in head[6:ID3_HEADER_BYTES]:
+            size = size << 7 | byte & 0x7F
+        place += ID3_HEADER_BYTES + size
+
+
+def _holds_frames(
+    head: bytes, signature: re.Pattern[bytes], length_of: Callable[[bytes], int]
+) -> bool:
+    """Whether three frames follow each other somewhere, as in a broadcast cut at any byte."""
+    for match in signature.finditer(head):
+        place, frames = match.start(), 0
+        while frames < 3 and head[place : place + 2] == match[0][:2]:
+            length = length_of(head[place : place + FRAME_HEADER_BYTES])
+            place, frames = place + length, frames + 1 if length else 0
+            if not length:
+                break
+        if frames == 3:
+            return True
+    return False
+
+
+def _adts_bytes(header: bytes) -> int:
+    """The length of an ADTS frame (ISO/IEC 13818-7, 6.2)."""
+    if len(header) < FRAME_HEADER_BYTES:
+        return 0
+    return (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
+
+
+def _mp3_bytes(header: bytes) -> int:
+    """The length of a frame of MPEG audio, layer III (ISO/IEC 11172-3, 2.4.2.3; 13818-3)."""
+    if len(header) < FRAME_HEADER_BYTES:
+        return 0
+    version, rate = header[1] >> 3 & 3, header[2] >> 2 & 3
+    kbits = (KBITS_1 if version == 3 else KBITS_2)[header[2] >> 4]
+    if header[1] >> 1 & 3 != 1 or version == 1 or rate == 3 or not kbits:
+        return 0
+    rate_hz = RATES_HZ[rate] // {3: 1, 2: 2, 0: 4}[version]
+    return (144 if version == 3 else 72) * kbits * 1000 // rate_hz + (header[2] >> 1 & 1)

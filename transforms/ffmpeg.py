@@ -17,23 +17,20 @@ from av.container import InputContainer
 from av.packet import Packet
 from numpy.typing import NDArray
 
-from transforms.container import head_of
 from transforms.errors import UnsupportedAudioError
+from transforms.junk import Junk, is_no_sound, promised_by_xing
 from transforms.reader import AudioHeader, Block
 
 UNSTAMPED = {"mp3", "aac", "amr", "ac3"}
 """Streams of frames without timestamps: FFmpeg counts the frames that it finds."""
-TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICS")
-"""What may lie between the frames of such a stream and is no sound, as in files put together."""
 COUNTED = {"mov", "flac", "wav", "w64", "aiff", "au", "caf"}
 """Headers that count samples; elsewhere a duration is an estimate, or that of another stream."""
 SEEKABLE = {"flac"}
 """Frames that say which sample they begin with."""
 TOLERANCE_S = Fraction(1, 10)
 MICROSECONDS = 1_000_000
+UNCOUNTED = 2**62
 MOST_ERRORS = 64
-XING_BYTES = 64
-JUNK_BYTES = 2**20
 SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63}
 
 
@@ -47,11 +44,14 @@ class FfmpegReader:
     def __init__(self, stored: BinaryIO, demuxer: str) -> None:
         self._stored = stored
         self._demuxer = demuxer
-        with self._open() as (_, stream):
+        with self._open() as (container, stream):
             self._rate_hz = stream.codec_context.sample_rate
             self._num_channels = stream.codec_context.channels
             self._layout = stream.codec_context.layout.name
-        self.tolerance_samples = int(TOLERANCE_S * self._rate_hz)
+            counted = self._counted_samples(container, stream)
+        self._tolerance_samples = int(TOLERANCE_S * self._rate_hz)
+        # What was found by looking at packets may not all decode; that is noticed where it is.
+        self.tolerance_samples = UNCOUNTED if counted is None else self._tolerance_samples
 
     def close(self) -> None:
         """Nothing stays open between passes."""
@@ -69,7 +69,7 @@ class FfmpegReader:
                 num_samples=num_samples,
                 missing_samples=(
                     max(0, promised - num_samples)
-                    if promised - num_samples > self.tolerance_samples
+                    if promised - num_samples > self._tolerance_samples
                     else 0
                 ),
             )
@@ -94,34 +94,37 @@ class FfmpegReader:
     ) -> Iterator[Block]:
         end = self._counted_samples(container, stream)
         unstamped = self._demuxer in UNSTAMPED
-        junk = _Junk(self._stored)
-        position = shift = 0
+        junk = Junk(self._stored)
+        position = shift = frame_samples = 0
         started = lost = False
         for packet, frames in _packets(container, stream):
             if frames is None:
-                lost = started
+                tag = packet is not None and unstamped and is_no_sound(bytes(packet))
+                lost = lost or (started and not tag)
                 continue
             if packet is not None and packet.size and unstamped:
                 count = junk.frames_before(packet, lost)
-                if started and count:
-                    position += count * self._samples(packet.duration, stream)
-                    lost = True
+                frame_samples = self._samples(packet.duration, stream)
+                lost = lost and count is not None
+                position += (count or 0) * frame_samples if started else 0
             for frame in frames:
                 stamped = self._stamp(frame, container)
                 if not started and stamped is not None:
-                    near = abs(stamped) <= self.tolerance_samples and not begins_anywhere
+                    near = abs(stamped) <= self._tolerance_samples and not begins_anywhere
                     shift = stamped if near else 0
                     position = max(0, stamped - shift)
                 elif stamped is not None and not unstamped:
                     ahead = stamped - shift - position
-                    position += ahead if ahead > self.tolerance_samples else 0
+                    position += ahead if ahead > self._tolerance_samples else 0
                 started = True
                 samples = self._samples_of(frame)
                 samples = samples if end is None else samples[: max(0, end - position)]
                 yield Block(position, samples, lost)
                 position += len(samples)
                 lost = False
-        if lost:
+        if lost and not (unstamped and junk.ends_in_tag()):
+            if unstamped:
+                position += junk.frames_at_end() * frame_samples
             yield Block(position, np.zeros((0, self._num_channels), np.float32), lost)
 
     def _stamp(self, frame: AudioFrame, container: InputContainer) -> int | None:
@@ -155,11 +158,7 @@ class FfmpegReader:
         """What a header says where it is neither an estimate nor about another stream; else 0."""
         if self._demuxer == "matroska" and container.duration and len(container.streams) == 1:
             return container.duration * self._rate_hz // MICROSECONDS
-        if self._demuxer == "mp3" and stream.duration:
-            head, _ = head_of(self._stored)
-            if any(name in head[:XING_BYTES] for name in (b"Xing", b"Info", b"VBRI")):
-                return self._samples(stream.duration, stream)
-        return 0
+        return promised_by_xing(self._stored) if self._demuxer == "mp3" else 0
 
     def _scan(self, container: InputContainer, stream: AudioStream) -> int:
         """Samples by the packets' durations and timestamps, without decoding."""
@@ -199,40 +198,6 @@ class _Bytes:
         self.read = stored.read
         self.seek = stored.seek
         self.tell = stored.tell
-
-
-class _Junk:
-    """Bytes between the frames of a stream without timestamps, and how long they lasted.
-
-    A damaged frame loses its sync word, and FFmpeg passes over what does not begin with one. Where
-    the next good frame lies in the file tells how many are missing, at the size of those around.
-    """
-
-    def __init__(self, stored: BinaryIO) -> None:
-        self._stored = stored
-        self._frame_bytes = 0.0
-        self._place = 0
-
-    def frames_before(self, packet: Packet[AudioStream], after_loss: bool) -> int:
-        """How many frames are missing right before a packet that was decoded."""
-        count = 0
-        if not self._frame_bytes:
-            self._place = packet.pos or 0
-        elif after_loss:
-            between = self._bytes_before(packet)
-            self._place += len(between)
-            count = 0 if between.startswith(TAGS) else round(len(between) / self._frame_bytes)
-        self._place += packet.size
-        weight = 0.1 if self._frame_bytes else 1.0
-        self._frame_bytes += (packet.size - self._frame_bytes) * weight
-        return count
-
-    def _bytes_before(self, packet: Packet[AudioStream]) -> bytes:
-        position = self._stored.tell()
-        self._stored.seek(self._place)
-        ahead = self._stored.read(JUNK_BYTES)
-        self._stored.seek(position)
-        return ahead[: max(0, ahead.find(bytes(packet)))]
 
 
 def _demux(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream] | None]:

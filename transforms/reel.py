@@ -118,19 +118,24 @@ def _decode_span(
     reach = plan.reach_samples(rate_hz)
     margin = reach + plan.context_samples(rate_hz)
     closes = span.index + 1 == track.num_spans
-    error = _fault(span, tape, wanted, tolerance)
-    lost = tape.lost(span.start_sample, span.end_sample)
-    if (
-        tape.end <= (span.start_sample - reach if span.index else span.start_sample)
-        or sum(loss.last - loss.first for loss in lost) >= tape.end - span.start_sample
-    ):
-        return DecodedSpan((), error)
-
     grid = grid_samples(rate_hz, plan.model_rate_hz)
     scale = grid_samples(plan.model_rate_hz, rate_hz)
+    found = tape.end if tape.end < wanted and tape.end != track.num_samples else None
+    error = _fault(span, tape, wanted, tolerance)
+    lost = tape.lost(span.start_sample, span.end_sample)
+    if tape.end <= (span.start_sample - reach if span.index else span.start_sample):
+        if error is not None:
+            return DecodedSpan((), error)
+        # Estimated further than the file goes: a span of nothing, and nothing is missing.
+        start = tape.end // grid * scale
+        nothing = np.zeros(0, np.float32)
+        empty = Waveform(span.tracks, span.index, start, plan.model_rate_hz, nothing, found)
+        return DecodedSpan((empty,), None)
+    if sum(loss.last - loss.first for loss in lost) >= tape.end - span.start_sample:
+        return DecodedSpan((), error)
+
     kept = _kept(span.tracks)
     begin = max(track.start_sample, span.start_sample - (margin if span.index else 0))
-    found = tape.end if tape.end < wanted and tape.end != track.num_samples else None
 
     def edge(track: Track, nominal: int) -> int:
         around = _voice(tape, track, kept, nominal - reach, nominal + reach)
@@ -175,7 +180,7 @@ def _fault(span: Span, tape: Tape, wanted: int, tolerance: int) -> RecordingErro
             f"{uri} breaks off at {tape.end / rate_hz:.3f} s of {track.duration_s:.3f} s"
         )
     promised = track.end_sample + track.missing_samples
-    if closes and track.missing_samples and tape.end + tolerance < promised:
+    if closes and track.missing_samples and tape.end + min(tolerance, rate_hz // 10) < promised:
         whole_s = (track.num_samples + track.missing_samples) / rate_hz
         return TruncatedAudioError(
             f"{uri} breaks off at {track.duration_s:.3f} s; its header promises {whole_s:.3f} s"

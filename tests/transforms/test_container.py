@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import random
 from pathlib import Path
 
 import av
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from transforms.container import CONTAINERS, Container, sniff
 
@@ -80,3 +83,21 @@ def test_ffmpeg_has_the_demuxers_and_libsndfile_the_formats() -> None:
     formats = {name.lower() for name in soundfile.available_formats()}
     assert {kind.name for kind in CONTAINERS if kind.libsndfile} - {"sphere"} <= formats
     assert "nist" in formats
+
+
+def test_a_stream_may_be_cut_at_any_byte() -> None:
+    mp3 = (AUDIO / "sonnet001.mp3").read_bytes()
+    for place in range(40_000, 41_500, 7):
+        assert name(mp3[place:]) == "mp3"
+        assert name(bytes(100) + mp3[place:]) == "mp3"
+
+
+@given(st.binary(max_size=3000))
+def test_any_bytes_may_be_looked_at(content: bytes) -> None:
+    found = sniffed(content)
+    assert found is None or found in CONTAINERS
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_bytes_are_nothing_known(seed: int) -> None:
+    assert name(b"\0" + random.Random(seed).randbytes(8192)) is None
