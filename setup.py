@@ -29,6 +29,8 @@ setup(
     entry_points={"console_scripts": ["beamscribe = pipeline.cli:command"]},
     install_requires=[
         "apache-beam>=2.77,<2.78",
+        # Bundles FFmpeg: mp3, m4a, mp4, webm and all that libsndfile does not read.
+        "av>=18,<19",
         # torchaudio 2.11 refuses torch 2.15, which is built for another CUDA.
         "torch>=2.11,<2.15",
         "torchaudio>=2.11,<2.12",

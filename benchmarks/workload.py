@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import TranscriptionConfig
-from transforms.audio import decode_span, plan_spans, plan_tracks
+from transforms.audio_plan import plan_reels, plan_tracks
 from transforms.batch import batch_segments
 from transforms.errors import ManifestError
 from transforms.manifest import read_sources
 from transforms.records import Batch, Recording, Segment
+from transforms.reel import decode_reel
 from transforms.segment import cut_segments
 
 PIECE_S = 10.0
@@ -51,13 +52,13 @@ def load_workload(config: TranscriptionConfig, minutes: float) -> Workload:
         if not isinstance(item, Recording):
             raise ManifestError(f"{item.message}; a benchmark needs a manifest without faults")
         recordings.append(item)
-        for track in plan_tracks(item, config.audio_plan):
-            for span in plan_spans(track, config.audio_plan):
-                waveform, error = decode_span(span, config.audio_plan)
-                if error is not None:
-                    raise error
-                audio_s += len(waveform.samples) / waveform.sample_rate_hz
-                segments += cut_segments(waveform, config.segmentation)
+        for reel in plan_reels(plan_tracks(item, config.audio_plan), config.audio_plan):
+            for decoded in decode_reel(reel, config.audio_plan):
+                if decoded.error is not None:
+                    raise decoded.error
+                for waveform in decoded.waveforms:
+                    audio_s += len(waveform.samples) / waveform.sample_rate_hz
+                    segments += cut_segments(waveform, config.segmentation)
     if not segments:
         raise ManifestError(f"{', '.join(config.sources)} holds nothing but silence")
     return Workload(

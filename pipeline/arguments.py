@@ -39,6 +39,11 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--batch-seconds", type=float, dest="batch_s", metavar="S", help="padded seconds in a batch"
     )
+    add(
+        "--normalise",
+        metavar="{none,peak,loudness}",
+        help="bring each track to -1 dBFS or to -23 LUFS, in a pass of its own (default: none)",
+    )
     add("--device", help="cpu (default) or cuda[:n]")
     add("--num-workers", type=int, dest="workers", metavar="N", help="default: one a processor")
     add(

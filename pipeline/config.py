@@ -14,7 +14,8 @@ from models.decode.pool import DecoderRecipe
 from models.registry import ModelCard, find_model
 from models.voice_activity import CHUNK_SAMPLES, SpeechDetector
 from pipeline.errors import ConfigurationError
-from transforms.audio import AudioPlan
+from transforms.amplitude import NONE, NORMALISATIONS
+from transforms.audio_plan import AudioPlan
 from transforms.batch import BatchBudget
 from transforms.recognize import Recognition
 from transforms.schema import SCHEMA_VERSION
@@ -46,6 +47,7 @@ class TranscriptionConfig:
     batch_s: float = 40.0
     segment_s: float = 30.0
     segmentation_method: str = FIXED
+    normalise: str = NONE
     device: str = "cpu"
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     retry_failed: bool = False
@@ -66,6 +68,10 @@ class TranscriptionConfig:
         if self.segmentation_method not in METHODS:
             raise ConfigurationError(
                 f"--segmentation is {self.segmentation_method!r}; choose {' or '.join(METHODS)}"
+            )
+        if self.normalise not in NORMALISATIONS:
+            raise ConfigurationError(
+                f"--normalise is {self.normalise!r}; choose {', '.join(NORMALISATIONS)}"
             )
         if self.batch_s < self.segment_s:
             raise ConfigurationError(
@@ -89,6 +95,7 @@ class TranscriptionConfig:
             model_rate_hz=self.card.sample_rate_hz,
             shortest_s=self.card.shortest_samples / self.card.sample_rate_hz,
             context_s=self.segmentation.around_span_s,
+            normalisation=self.normalise,
             stores=self.stores,
         )
 

@@ -37,6 +37,7 @@ LOCAL_RUNNER = "FnApiRunner"
 VERSIONS_OF = (
     "beamscribe",
     "apache-beam",
+    "av",
     "torch",
     "flashlight-text",
     "pyarrow",

@@ -10,14 +10,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pipeline.config import TranscriptionConfig
-from transforms.audio import AudioPlan, plan_tracks
+from transforms.audio_plan import AudioPlan, plan_tracks
 from transforms.batch import BatchBudget, pack_lengths
 from transforms.errors import RecordingError, failure_of
 from transforms.manifest import iterate_sources
 from transforms.records import Failure, Recording, Track
-from transforms.segment import Segmentation
+from transforms.segment import QUIET, Segmentation
 from transforms.sources import AUDIO_SUFFIXES
 from transforms.uris import without_query
+from transforms.window import plan_windows
 
 HEADER_THREADS = 16
 HEADERS_AHEAD = 4 * HEADER_THREADS
@@ -231,11 +232,16 @@ class _Packer:
 
 
 def segment_lengths_s(audio_s: float, segmentation: Segmentation) -> list[float]:
-    """Lengths that a recording may be cut into: what the audio will decide is spread evenly.
+    """Lengths that a recording may be cut into, were it all sound.
 
-    A cut lies at the quietest place in the later half of the window, so a piece lasts from half
-    of `longest_s` to all of it.
+    Windows that overlap are as the job will cut them, but for what quiet places move. Without
+    overlap a cut lies in the later half of the window: what the audio decides is spread evenly.
     """
+    if segmentation.method != QUIET:
+        frame_s = segmentation.frame_samples / segmentation.rate_hz
+        frames = max(1, round(audio_s / frame_s))
+        windows = plan_windows(0, frames, segmentation.reach, (0, frames), int)
+        return [(window.end - window.start) * frame_s for window in windows]
     lengths: list[float] = []
     while audio_s > segmentation.longest_s:
         piece_s = segmentation.longest_s * (1 - len(lengths) * GOLDEN_RATIO % 1 / 2)

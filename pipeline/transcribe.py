@@ -17,7 +17,7 @@ class Transcribe(beam.PTransform):
 
     Recordings are planned into spans; spans are decoded; speech is cut into segments; segments are
     batched; batches are recognised; hypotheses are joined into transcripts; what failed is a
-    failure. Only recordings, spans and words are shuffled, never waveforms.
+    failure. Only recordings, reels of spans and words are shuffled, never waveforms.
     """
 
     def __init__(self, config: TranscriptionConfig) -> None:
@@ -27,8 +27,8 @@ class Transcribe(beam.PTransform):
     def expand(self, recordings: beam.PCollection) -> beam.PCollection:
         config = self.config
         planned = recordings | "Plan spans" >> PlanSpans(config.audio_plan)
-        spans = planned.spans | "Spread spans" >> beam.Reshuffle()
-        decoded = spans | "Decode spans" >> DecodeSpans(config.audio_plan)
+        reels = planned.reels | "Spread reels" >> beam.Reshuffle()
+        decoded = reels | "Decode spans" >> DecodeSpans(config.audio_plan)
         cut = decoded.waveforms | "Cut segments" >> CutSegments(
             config.segmentation, config.detector
         )

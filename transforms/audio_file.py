@@ -1,87 +1,160 @@
-"""Audio files, opened through fsspec and read by libsndfile."""
+"""An audio file in a store, opened with the reader that knows it."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 
-import numpy as np
+import av
 import soundfile
-from numpy.typing import NDArray
 
-from transforms.errors import EmptyAudioError, RecordingError, UnreadableAudioError
+from transforms.container import Container, sniff
+from transforms.errors import (
+    EmptyAudioError,
+    RecordingError,
+    UnreadableAudioError,
+    UnsupportedAudioError,
+)
+from transforms.ffmpeg import FfmpegReader
 from transforms.fingerprint import stored_fingerprint
+from transforms.libsndfile import SndfileReader
+from transforms.reader import AudioHeader, AudioReader, Block
 from transforms.store import Stores
-from transforms.stored_file import stat_of
+from transforms.stored_file import StoredFile
 
-STREAMED_SIZE = 0x7FFFFF00
-BLOCK_SAMPLES = 4096
-MP3_FRAME_SAMPLES = 1152
+SAMPLES_A_BYTE = 4096
+"""More than any coding packs into a byte, silence included: a header that claims more lies."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioFile:
+    """An open file. `fingerprint` is of what is stored there: size with entity tag or mtime."""
+
+    fingerprint: str
+    stored: StoredFile
+    reader: AudioReader
+    second_demuxer: str | None
+
+    @property
+    def tolerance_samples(self) -> int:
+        return self.reader.tolerance_samples
+
+    def header(self) -> AudioHeader:
+        header = self.reader.header()
+        self.stored.check()
+        return header
+
+    def blocks(self, first: int, last: int) -> Iterator[Block]:
+        """Samples `first` to `last`, or to where the file ends; what is missing is left out.
+
+        Where libsndfile breaks off FFmpeg goes on. Raises `OSError` where the store failed: a lost
+        connection is not the end of a file.
+        """
+        position = first
+        for block in self._read(self.reader, first, last):
+            yield block
+            position = block.end_sample
+        if self.second_demuxer is not None and position < min(last, self.header().num_samples):
+            for block in self._second_chance(self.second_demuxer, position, last):
+                yield replace(block, after_loss=block.after_loss or block.first_sample > position)
+                position = block.end_sample
+
+    def _second_chance(self, demuxer: str, first: int, last: int) -> Iterator[Block]:
+        try:
+            yield from self._read(FfmpegReader(self.stored, demuxer), first, last)
+        except (av.FFmpegError, UnsupportedAudioError):
+            return
+
+    def _read(self, reader: AudioReader, first: int, last: int) -> Iterator[Block]:
+        for block in reader.blocks(first):
+            self.stored.check()
+            if block.first_sample >= last:
+                return
+            yield replace(block, frames=block.frames[: last - block.first_sample])
+        self.stored.check()
 
 
 @contextmanager
-def open_audio(uri: str, stores: Stores) -> Iterator[tuple[soundfile.SoundFile, str]]:
-    """An open file and the fingerprint of what is stored there: size with entity tag or mtime.
+def open_audio(uri: str, stores: Stores) -> Iterator[AudioFile]:
+    """Raises `UnreadableAudioError` or another `RecordingError`, naming the URI."""
+    with ExitStack() as stack:
+        try:
+            stored = stack.enter_context(stores.open(uri))
+            if stored.stat.size == 0:
+                raise EmptyAudioError(f"{uri} is empty (0 bytes)")
+            stored.defer_errors()
+            file = stack.enter_context(_read_with(stored, uri))
+        except RecordingError:
+            raise
+        except FileNotFoundError:
+            raise UnreadableAudioError(f"{uri} does not exist") from None
+        except (OSError, ImportError, ValueError) as error:
+            raise UnreadableAudioError(f"{uri} cannot be opened: {error}") from error
+        try:
+            yield file
+        except RecordingError:
+            raise
+        except OSError as error:
+            raise UnreadableAudioError(f"{uri} cannot be read to its end: {error}") from error
 
-    Raises `UnreadableAudioError` or `EmptyAudioError`, naming the URI.
-    """
+
+@contextmanager
+def _read_with(stored: StoredFile, uri: str) -> Iterator[AudioFile]:
+    container = sniff(stored)
+    stored.check()
+    if container is not None and not container.is_media:
+        raise UnreadableAudioError(f"{uri} is not audio: it is {container.name}")
     try:
-        filesystem, path = stores.locate(uri)
-        stat = stat_of(uri, filesystem.info(path))
-        if stat.size == 0:
-            raise EmptyAudioError(f"{uri} is empty (0 bytes)")
-        with filesystem.open(path, "rb") as stored, soundfile.SoundFile(stored) as audio:
-            yield audio, stored_fingerprint(stat)
-    except FileNotFoundError:
-        raise UnreadableAudioError(f"{uri} does not exist") from None
-    except RecordingError:
-        raise
-    except soundfile.LibsndfileError as error:
-        raise UnreadableAudioError(
-            f"{uri} is not audio that can be read: {error.error_string}"
-        ) from error
-    except (OSError, ImportError, ValueError) as error:
-        raise UnreadableAudioError(f"{uri} cannot be opened: {error}") from error
+        reader = _reader(stored, container)
+    except (soundfile.LibsndfileError, av.FFmpegError) as error:
+        stored.check()
+        raise _refusal(uri, stored, container, error) from error
+    except UnsupportedAudioError as error:
+        raise UnsupportedAudioError(f"{uri} {error}") from error
+    stored.check()
+    second = container.demuxer if container and isinstance(reader, SndfileReader) else None
+    with closing(reader):
+        yield AudioFile(stored_fingerprint(stored.stat), stored, reader, second)
 
 
-def read_frames(audio: soundfile.SoundFile, first: int, last: int) -> NDArray[np.float32]:
-    """`(frames, channels)`; fewer than asked for where the file breaks off.
-
-    Some decoders raise at the break and withhold what came before, hence the blocks. They end at
-    the same places of the file whoever reads, so that all see the same break.
-    """
-    frames = np.empty((last - first, audio.channels), dtype=np.float32)
-    position = first
-    try:
-        if first:
-            audio.seek(first)
-        while position < last:
-            end = min(last, (position // BLOCK_SAMPLES + 1) * BLOCK_SAMPLES)
-            block = audio.read(out=frames[position - first : end - first])
-            position += len(block)
-            if position < end:
-                break
-    except soundfile.SoundFileError:
-        pass
-    return frames[: position - first]
-
-
-def length_tolerance(audio: soundfile.SoundFile) -> int:
-    """Samples by which the end of a sound file may come early: MP3 counts whole frames."""
-    return MP3_FRAME_SAMPLES if audio.format == "MP3" else 0
+def _reader(stored: StoredFile, container: Container | None) -> SndfileReader | FfmpegReader:
+    if container is None or container.libsndfile:
+        try:
+            reader = SndfileReader(stored)
+        except soundfile.LibsndfileError as error:
+            if container is None or container.demuxer is None:
+                raise
+            try:
+                return FfmpegReader(stored, container.demuxer)
+            except (av.FFmpegError, UnsupportedAudioError):
+                raise error from None
+        num_samples, size = reader.header().num_samples, stored.stat.size
+        believable = num_samples and (size is None or num_samples <= size * SAMPLES_A_BYTE)
+        if believable or container is None or container.demuxer is None:
+            return reader
+        # A writer that streamed its output left no length in the header: FFmpeg counts.
+        try:
+            counting = FfmpegReader(stored, container.demuxer)
+        except (av.FFmpegError, UnsupportedAudioError):
+            return reader
+        return counting if counting.header().num_samples else reader
+    return FfmpegReader(stored, container.demuxer or "")
 
 
-def missing_samples(audio: soundfile.SoundFile) -> int:
-    """Samples that a RIFF header promises beyond the end of the file.
-
-    libsndfile shortens `frames` to what is there and says so only in its log. A writer that never
-    came back to its header left zero or a maximum there, which promises nothing.
-    """
-    sizes = re.search(r"data : (\d+) \(should be (\d+)\)", audio.extra_info)
-    if sizes is None:
-        return 0
-    promised, stored = int(sizes[1]), int(sizes[2])
-    if stored == 0 or not stored < promised < STREAMED_SIZE:
-        return 0
-    return int(audio.frames * (promised - stored) // stored)
+def _refusal(
+    uri: str, stored: StoredFile, container: Container | None, error: Exception
+) -> RecordingError:
+    if container is not None and container.name == "sphere":
+        stored.seek(0)
+        if b"shorten" in stored.read(1024):
+            return UnsupportedAudioError(
+                f"{uri} is NIST sphere compressed with shorten, which cannot be read; "
+                "unpack it with sph2pipe"
+            )
+    if isinstance(error, soundfile.LibsndfileError):
+        reason = error.error_string
+    else:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    kind = f" (it begins like {container.name})" if container else ""
+    return UnreadableAudioError(f"{uri} is not audio that can be read: {reason}{kind}")

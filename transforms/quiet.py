@@ -30,8 +30,12 @@ def quietest_sample(samples: NDArray[np.float32], rate_hz: int, step_samples: in
 
 
 def is_silent(samples: NDArray[np.float32]) -> bool:
-    """Whether nothing rises above -70 dB of full scale."""
-    return len(samples) == 0 or float(np.abs(samples).max()) < SILENCE_PEAK
+    """Whether nothing rises above -70 dB of full scale, a constant offset left aside.
+
+    The least significant bit of 16-bit audio, dithered, stays below -84 dB. A dead input often has
+    an offset of its own, which nobody hears.
+    """
+    return len(samples) == 0 or float(_loudness(samples).max()) < SILENCE_PEAK
 
 
 def sound_regions(samples: NDArray[np.float32], rate_hz: int) -> list[tuple[int, int]]:
@@ -39,7 +43,7 @@ def sound_regions(samples: NDArray[np.float32], rate_hz: int) -> list[tuple[int,
 
     `MARGIN_S` of the silence on either side belong to the sound.
     """
-    loud = np.flatnonzero(np.abs(samples) >= SILENCE_PEAK)
+    loud = np.flatnonzero(_loudness(samples) >= SILENCE_PEAK)
     if len(loud) == 0:
         return []
     margin = round(MARGIN_S * rate_hz)
@@ -50,3 +54,11 @@ def sound_regions(samples: NDArray[np.float32], rate_hz: int) -> list[tuple[int,
         (max(0, int(start) - margin), min(len(samples), int(end) + margin))
         for start, end in zip(starts, ends, strict=True)
     ]
+
+
+def _loudness(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The distance of each sample from their mean."""
+    if len(samples) == 0:
+        return samples
+    distance: NDArray[np.float32] = np.abs(samples - np.float32(samples.mean(dtype=np.float64)))
+    return distance

@@ -43,7 +43,9 @@ class Track:
     """One channel, or the mix (`channel` None), of an audio file that could be opened.
 
     `start_sample` and `end_sample` bound the asked stretch at the file's own rate;
-    `missing_samples` of it are promised by the header and not there.
+    `missing_samples` of it are promised by the header and not there. A file is `seekable` where
+    reading can begin anywhere, exactly and at little cost. `gain` is what its samples are
+    multiplied with.
     """
 
     recording: Recording
@@ -56,6 +58,10 @@ class Track:
     fingerprint: str
     num_spans: int
     missing_samples: int = 0
+    seekable: bool = True
+    container: str = ""
+    codec: str = ""
+    gain: float = 1.0
 
     @property
     def key(self) -> RecordingKey:
@@ -68,7 +74,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of a file that one worker decodes: `[start_sample, end_sample)` nominally.
+    """A stretch of a file that is decoded at once: `[start_sample, end_sample)` nominally.
 
     `tracks` are the file's channels that were asked for; they differ in nothing but `channel`. The
     true edges lie at the quietest point near the nominal ones, where both neighbours find it.
@@ -80,6 +86,17 @@ class Span:
     end_sample: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reel:
+    """Consecutive spans that one worker decodes in one pass.
+
+    A file that can be read from anywhere has one span a reel, so that workers share it; any other
+    lies on one reel, so that nobody decodes it twice.
+    """
+
+    spans: tuple[Span, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Waveform:
     """A decoded span at the model's rate: float32 mono, beginning `start_samples` into the file.
@@ -87,6 +104,8 @@ class Waveform:
     `tracks` are those of the span that sound exactly like this: identical channels share one.
     `[core_start_samples, core_end_samples)` of the file is the span itself; what `samples` hold
     around it is context that the neighbouring spans own. None: there is no context on that side.
+    `found_samples` is the length of the file, at its own rate, where decoding came to its end and
+    found it elsewhere than the header says.
     """
 
     tracks: tuple[Track, ...]
@@ -96,6 +115,7 @@ class Waveform:
     samples: NDArray[np.float32]
     core_start_samples: int | None = None
     core_end_samples: int | None = None
+    found_samples: int | None = None
 
     @property
     def end_samples(self) -> int:
@@ -147,11 +167,17 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class SpanOutcome:
-    """How many samples of a span are to be read: its transcripts must last as long together."""
+    """How many samples of a span are to be read: its transcripts must last as long together.
+
+    `same_as_channel` is the channel that sounds exactly like this one and was transcribed for it;
+    `found_samples` is the waveform's.
+    """
 
     span_index: int
     sound_samples: int
     sample_rate_hz: int
+    same_as_channel: int | None = None
+    found_samples: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +233,11 @@ STATUSES = OK, SILENT, PARTIAL, FAILED = "ok", "silent", "partial", "failed"
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """What became of one track (or of a recording that never became one)."""
+    """What became of one track (or of a recording that never became one).
+
+    `duration_s` is the file's as decoding found it, and the header's where it did not come to the
+    end. `same_as_channel` names the channel that this one equals from beginning to end.
+    """
 
     recording: Recording
     track: Track | None
@@ -216,3 +246,5 @@ class LedgerEntry:
     transcripts: tuple[Transcript, ...]
     sound_s: float
     failure: Failure | None
+    duration_s: float | None = None
+    same_as_channel: int | None = None

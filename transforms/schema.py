@@ -12,7 +12,7 @@ import pyarrow as pa
 from transforms.fingerprint import audio_fingerprint
 from transforms.records import STATUSES, LedgerEntry, Transcript
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TRANSCRIPTS = pa.schema(
     [
@@ -71,6 +71,7 @@ RECORDINGS = pa.schema(
         ("finished_at", pa.timestamp("us", tz="UTC")),
         ("run_id", pa.string()),
         ("metadata", pa.map_(pa.string(), pa.string())),
+        ("same_as_channel", pa.int32()),
     ]
 )
 
@@ -157,7 +158,7 @@ def ledger_row(entry: LedgerEntry, stamp: RunStamp, finished_at: datetime) -> Ro
         "error_type": failure.error_type if failure else None,
         "error_message": failure.message if failure else None,
         "error_stage": failure.stage if failure else None,
-        "duration": track.duration_s if track else None,
+        "duration": entry.duration_s,
         "sample_rate": track.sample_rate_hz if track else None,
         "num_channels": track.num_channels if track else None,
         "speech_duration": entry.sound_s if track else None,
@@ -178,6 +179,7 @@ def ledger_row(entry: LedgerEntry, stamp: RunStamp, finished_at: datetime) -> Ro
         "finished_at": finished_at,
         "run_id": stamp.run_id,
         "metadata": list(entry.recording.metadata),
+        "same_as_channel": entry.same_as_channel,
     }
 
 

@@ -266,11 +266,14 @@ class _CutSegments(beam.DoFn):
             speech = self._detect(waveform.samples)
         segments = cut_segments(waveform, self.segmentation, speech)
         passages = {segment.passage for segment in segments}
-        outcome = SpanOutcome(
-            span_index=waveform.span_index,
-            sound_samples=sum(each.end_samples - each.start_samples for each in passages),
-            sample_rate_hz=waveform.sample_rate_hz,
-        )
+        first = waveform.tracks[0]
         for track in waveform.tracks:
+            outcome = SpanOutcome(
+                span_index=waveform.span_index,
+                sound_samples=sum(each.end_samples - each.start_samples for each in passages),
+                sample_rate_hz=waveform.sample_rate_hz,
+                same_as_channel=None if track is first else first.channel,
+                found_samples=waveform.found_samples,
+            )
             yield TaggedOutput("outcomes", (track.key, outcome))
         yield from segments

@@ -18,7 +18,7 @@ from pipeline import survey
 from pipeline.config import TranscriptionConfig
 from pipeline.survey import HEADERS_AHEAD, read_headers, segment_lengths_s, survey_sources
 from transforms.records import Failure, Recording, Track
-from transforms.segment import Segmentation
+from transforms.segment import FIXED, QUIET, Segmentation
 
 
 def write_archive(folder: Path) -> str:
@@ -105,7 +105,8 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     assert (found.tracks, found.tracks_done) == (5, 2)
     assert found.audio_done_s == pytest.approx(1 + 10)
     assert found.audio_to_do_s == pytest.approx(10 + 2.5 + 65)
-    assert found.batches.audio_s == pytest.approx(10 + 2.5 + 65)
+    overlaps_s = 2 * 4.0
+    assert found.batches.audio_s == pytest.approx(10 + 2.5 + 65 + overlaps_s)
     sampled = [track.key for tracks in found.sample for track in tracks]
     assert sampled == [("b.flac", 0), ("stretch", -1), ("c.WAV", -1)]
 
@@ -152,17 +153,24 @@ def test_headers_keep_their_order_and_are_read_a_little_ahead() -> None:
     assert threading.active_count() <= threads_before
 
 
-@given(
-    audio_s=st.floats(0.01, 20_000),
-    longest_s=st.floats(1, 30),
-)
+@given(audio_s=st.floats(0.05, 20_000), longest_s=st.floats(1, 30))
 def test_a_recording_is_cut_into_pieces_that_the_model_can_hear(
     audio_s: float, longest_s: float
 ) -> None:
-    segmentation = Segmentation(longest_s=longest_s, shortest_s=min(1.0, longest_s / 4))
+    shortest_s = min(1.0, longest_s / 4)
+    segmentation = Segmentation(QUIET, 320, 16_000, longest_s=longest_s, shortest_s=shortest_s)
     lengths = segment_lengths_s(audio_s, segmentation)
     assert sum(lengths) == pytest.approx(audio_s)
     assert max(lengths) <= longest_s
     assert min(lengths) > 0
     if audio_s > segmentation.shortest_s:
         assert min(lengths) >= segmentation.shortest_s * 0.999
+
+
+@given(audio_s=st.floats(0.05, 20_000))
+def test_windows_overlap(audio_s: float) -> None:
+    segmentation = Segmentation(FIXED, 320, 16_000)
+    lengths = segment_lengths_s(audio_s, segmentation)
+    assert max(lengths) <= segmentation.longest_s
+    overlaps_s = 2 * segmentation.context_s * (len(lengths) - 1)
+    assert sum(lengths) == pytest.approx(audio_s + overlaps_s, abs=0.02)

@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from transforms.audio import AudioPlan, DecodeSpans, PlanSpans, decode_span, plan_spans, plan_tracks
+from transforms.audio import DecodeSpans, PlanSpans
+from transforms.audio_plan import AudioPlan, plan_reels, plan_spans, plan_tracks
 from transforms.errors import (
     CorruptAudioError,
     EmptyAudioError,
@@ -30,6 +31,7 @@ from transforms.errors import (
     UnsupportedLanguageError,
 )
 from transforms.records import EACH, Recording, Track, Waveform
+from transforms.reel import DecodedSpan, decode_reel
 from transforms.resample import resample
 
 MODEL_HZ = 16_000
@@ -58,11 +60,14 @@ def write(path: Path, samples: NDArray[np.float32], rate_hz: int, **options: str
 
 def decode(track: Track, plan: AudioPlan = PLAN) -> list[Waveform]:
     waveforms = []
-    for span in plan_spans(track, plan):
-        waveform, error = decode_span(span, plan)
-        assert error is None
-        waveforms.append(waveform)
+    for decoded in decode_spans(track, plan):
+        assert decoded.error is None
+        waveforms += decoded.waveforms
     return waveforms
+
+
+def decode_spans(track: Track, plan: AudioPlan = PLAN) -> list[DecodedSpan]:
+    return [decoded for reel in plan_reels([track], plan) for decoded in decode_reel(reel, plan)]
 
 
 def joined(waveforms: list[Waveform]) -> NDArray[np.float32]:
@@ -132,7 +137,7 @@ def test_planned_spans_tile_the_track(
         "f",
         num_spans,
     )
-    spans = plan_spans(track, PLAN)
+    spans = plan_spans([track], PLAN)
     assert [span.index for span in spans] == list(range(num_spans))
     assert (spans[0].start_sample, spans[-1].end_sample) == (start, start + length)
     for span, following in itertools.pairwise(spans):
@@ -343,8 +348,20 @@ def test_samples_that_are_no_numbers(tmp_path: Path, value: float) -> None:
     samples[5000] = value
     recording = write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT")
     (track,) = plan_tracks(recording, PLAN)
-    with pytest.raises(CorruptAudioError, match=r"nan\.wav holds samples that are not finite"):
-        decode(track)
+    (decoded,) = decode_spans(track)
+    assert isinstance(decoded.error, CorruptAudioError)
+    assert "nan.wav holds samples that are not finite numbers from 0.312 s" in str(decoded.error)
+    (waveform,) = decoded.waveforms
+    samples[5000] = 0
+    np.testing.assert_array_equal(waveform.samples, samples[:, 0])
+
+
+def test_nothing_but_samples_that_are_no_numbers(tmp_path: Path) -> None:
+    recording = write(tmp_path / "nan.wav", np.full((8000, 1), np.nan), 16_000, subtype="FLOAT")
+    (track,) = plan_tracks(recording, PLAN)
+    (decoded,) = decode_spans(track)
+    assert decoded.waveforms == ()
+    assert isinstance(decoded.error, CorruptAudioError)
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.45, 0.55, 0.6, 0.7, 0.95])
@@ -354,15 +371,9 @@ def test_a_truncated_recording_keeps_what_came(tmp_path: Path, kept: float) -> N
     recording = write(path, samples, 16_000)
     path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
     (track,) = plan_tracks(recording, PLAN)
-    waveforms, errors = [], []
-    for span in plan_spans(track, PLAN):
-        try:
-            waveform, error = decode_span(span, PLAN)
-        except TruncatedAudioError as truncated:
-            error = truncated
-        else:
-            waveforms.append(waveform)
-        errors += [error] if error else []
+    decoded = decode_spans(track)
+    waveforms = [waveform for span in decoded for waveform in span.waveforms]
+    errors = [span.error for span in decoded if span.error]
     assert errors
     for error in errors:
         assert isinstance(error, TruncatedAudioError)
@@ -408,13 +419,12 @@ def test_the_transforms_turn_errors_into_failures(tmp_path: Path) -> None:
     good = replace(
         write(tmp_path / "good.wav", noise(6 * 16_000, channels=2), 16_000), id="good", channel=EACH
     )
-    samples = noise(8000)
-    samples[0] = np.nan
+    samples = np.full((8000, 1), np.nan)
     corrupt = replace(write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT"), id="corrupt")
     missing = Recording("missing", str(tmp_path / "missing.wav"))
     with Pipeline(runner="FnApiRunner") as pipeline:
         planned = pipeline | beam.Create([good, corrupt, missing]) | PlanSpans(PLAN)
-        decoded = planned.spans | DecodeSpans(PLAN)
+        decoded = planned.reels | DecodeSpans(PLAN)
         assert_that(
             planned.tracks | "Keys" >> beam.Map(lambda track: track.key),
             equal_to([("good", 0), ("good", 1), ("corrupt", -1)]),
@@ -451,11 +461,10 @@ def cut_wav(folder: Path, promised_bytes: int | None = None) -> Recording:
 def test_a_cut_wav_keeps_what_is_there_and_says_so(tmp_path: Path) -> None:
     (track,) = plan_tracks(cut_wav(tmp_path), PLAN)
     assert (track.num_samples, track.missing_samples) == (20_000, 12_000)
-    (span,) = plan_spans(track, PLAN)
-    waveform, error = decode_span(span, PLAN)
-    assert len(waveform.samples) == 20_000
-    assert isinstance(error, TruncatedAudioError)
-    assert "breaks off at 1.250 s; its header promises 2.000 s" in str(error)
+    (decoded,) = decode_spans(track)
+    assert len(decoded.waveforms[0].samples) == 20_000
+    assert isinstance(decoded.error, TruncatedAudioError)
+    assert "breaks off at 1.250 s; its header promises 2.000 s" in str(decoded.error)
 
 
 def test_a_stretch_before_the_cut_is_whole(tmp_path: Path) -> None:
@@ -468,18 +477,6 @@ def test_a_stretch_before_the_cut_is_whole(tmp_path: Path) -> None:
 def test_a_streamed_wav_promises_nothing(tmp_path: Path, promised_bytes: int) -> None:
     (track,) = plan_tracks(cut_wav(tmp_path, promised_bytes), PLAN)
     assert (track.num_samples, track.missing_samples) == (20_000, 0)
-
-
-def test_an_mp3_that_ends_within_a_frame_is_whole(tmp_path: Path) -> None:
-    """An MP3's header counts whole frames of 1,152 samples, more than a decoder gives back."""
-    recording = write(tmp_path / "voice.mp3", noise(24_000, seed=6), 16_000)
-    (track,) = plan_tracks(recording, PLAN)
-    (span,) = plan_spans(track, PLAN)
-    short = replace(track, num_samples=track.num_samples + 64, end_sample=track.end_sample + 64)
-    assert decode_span(replace(span, tracks=(short,), end_sample=short.end_sample), PLAN)[1] is None
-    cut = replace(track, num_samples=track.num_samples + 1_153, end_sample=track.end_sample + 1_153)
-    _, error = decode_span(replace(span, tracks=(cut,), end_sample=cut.end_sample), PLAN)
-    assert isinstance(error, TruncatedAudioError)
 
 
 def test_an_error_speaks_of_the_file_and_not_of_python(tmp_path: Path) -> None:

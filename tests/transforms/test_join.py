@@ -105,6 +105,31 @@ def test_whatever_is_lost_is_a_failure(data: st.DataObject) -> None:
         assert entry.failure is None
 
 
+@pytest.mark.parametrize(
+    ("same", "noted"),
+    [((0, 0), 0), ((0, None), None), ((0, 1), None), ((None, None), None), ((0,), None)],
+)
+def test_a_channel_equals_another_if_every_span_does(
+    same: tuple[int | None, ...], noted: int | None
+) -> None:
+    outcomes = [SpanOutcome(index, 0, 16_000, channel) for index, channel in enumerate(same)]
+    assert join_track(track(channel=2), outcomes, [], []).same_as_channel == noted
+
+
+def test_the_duration_is_what_decoding_found() -> None:
+    header = join_track(track(), [SpanOutcome(0, 0, 16_000), SpanOutcome(1, 0, 16_000)], [], [])
+    assert header.duration_s == 10.0
+    ends = [SpanOutcome(1, 0, 16_000, found_samples=152_000), SpanOutcome(0, 0, 16_000)]
+    assert join_track(track(), ends, [], []).duration_s == 9.5
+
+
+def test_a_break_before_the_last_span_is_not_the_end() -> None:
+    outcomes = [SpanOutcome(0, 0, 16_000, found_samples=70_000), SpanOutcome(1, 0, 16_000)]
+    assert join_track(track(), outcomes, [], [failure()]).duration_s == 10.0
+    assert join_track(track(), outcomes[:1], [], [failure()]).duration_s == 70_000 / 16_000
+    assert join_track(track(), [], [], [failure()]).duration_s == 10.0
+
+
 def test_a_segment_that_came_twice_does_not_make_up_for_one_that_was_lost() -> None:
     outcomes = [outcome(0, 2)]
     twice = [transcript(0, 0), transcript(0, 0)]

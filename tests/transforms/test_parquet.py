@@ -51,13 +51,13 @@ def spoken(identity: str, channel: int | None = None) -> LedgerEntry:
         Transcript((0, 0), 0.0, 1.0, 8_000, words),
         Transcript((0, 8_000), 1.0, 2.0, 8_000, ()),
     )
-    return LedgerEntry(recording, track, channel, OK, transcripts, 1.5, None)
+    return LedgerEntry(recording, track, channel, OK, transcripts, 1.5, None, 2.0)
 
 
 def silent(identity: str) -> LedgerEntry:
     recording = Recording(identity, f"{identity}.wav")
     track = Track(recording, None, 8000, 1, 8000, 0, 8000, "print", 1)
-    return LedgerEntry(recording, track, None, SILENT, (), 0.0, None)
+    return LedgerEntry(recording, track, None, SILENT, (), 0.0, None, 1.0)
 
 
 def failed(identity: str) -> LedgerEntry:

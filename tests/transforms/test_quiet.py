@@ -83,6 +83,15 @@ def test_silence_is_70_db_below_full_scale() -> None:
     assert is_silent(below)
     assert is_silent(-below)
     for peak in (SILENCE_PEAK * 1.01, -SILENCE_PEAK * 1.01, 1.0):
-        samples = below.copy()
+        samples = np.zeros(1000, dtype=np.float32)
         samples[7] = peak
         assert not is_silent(samples)
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.1, -0.5])
+def test_an_offset_and_dither_are_silent(offset: float) -> None:
+    """A dead input of 16 bits: a constant, and the last bit that comes and goes."""
+    bits = np.random.default_rng(0).integers(-1, 2, 480_000)
+    assert is_silent((offset + bits / 32_768).astype(np.float32))
+    whisper = 0.001 * np.sin(np.arange(480_000) / 10)
+    assert not is_silent((offset + whisper).astype(np.float32))

@@ -44,6 +44,8 @@ ENTRY = LedgerEntry(
     ),
     2.25,
     None,
+    20_001 / 8000,
+    0,
 )
 UNKNOWN = LedgerEntry(
     Recording("gone", "gone.wav"),
@@ -102,6 +104,7 @@ def test_recordings_columns_are_the_contracts() -> None:
         ("finished_at", "timestamp[us, tz=UTC]"),
         ("run_id", "string"),
         ("metadata", "map<string, string>"),
+        ("same_as_channel", "int32"),
     ]
 
 
@@ -132,6 +135,7 @@ def test_a_ledger_row_of_a_transcribed_track() -> None:
     assert (row["num_words"], row["num_segments"]) == (3, 3)
     assert row["duration"] == 20_001 / 8000
     assert row["speech_duration"] == 2.25
+    assert row["same_as_channel"] == 0
     assert (row["sample_rate"], row["num_channels"], row["channel"]) == (8000, 2, 1)
     assert (row["error_type"], row["error_message"], row["error_stage"]) == (None, None, None)
     assert row["audio_fingerprint"] == "audio-print"

@@ -1,0 +1,247 @@
+"""Reading what FFmpeg knows, through PyAV: mp3, m4a, mp4, webm, mkv, aac, amr, wma and video."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import BinaryIO
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from numpy.typing import NDArray
+
+from transforms.errors import UnsupportedAudioError
+from transforms.junk import Junk, is_no_sound, promised_by_xing
+from transforms.reader import AudioHeader, Block
+
+UNSTAMPED = {"mp3", "aac", "amr", "ac3"}
+"""Streams of frames without timestamps: FFmpeg counts the frames that it finds."""
+COUNTED = {"mov", "flac", "wav", "w64", "aiff", "au", "caf"}
+"""Headers that count samples; elsewhere a duration is an estimate, or that of another stream."""
+SEEKABLE = {"flac"}
+"""Frames that say which sample they begin with."""
+TOLERANCE_S = Fraction(1, 10)
+MICROSECONDS = 1_000_000
+UNCOUNTED = 2**62
+MOST_ERRORS = 64
+SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63}
+
+
+class FfmpegReader:
+    """One file, opened anew by each pass over it. Its best audio stream is read.
+
+    Samples are placed by their timestamps where these leave a hole of more than `TOLERANCE_S`, and
+    one after another otherwise, so that rounded timestamps do not tear the sound.
+    """
+
+    def __init__(self, stored: BinaryIO, demuxer: str) -> None:
+        self._stored = stored
+        self._demuxer = demuxer
+        with self._open() as (container, stream):
+            self._rate_hz = stream.codec_context.sample_rate
+            self._num_channels = stream.codec_context.channels
+            self._layout = stream.codec_context.layout.name
+            counted = self._counted_samples(container, stream)
+        self._tolerance_samples = int(TOLERANCE_S * self._rate_hz)
+        # What was found by looking at packets may not all decode; that is noticed where it is.
+        self.tolerance_samples = UNCOUNTED if counted is None else self._tolerance_samples
+
+    def close(self) -> None:
+        """Nothing stays open between passes."""
+
+    def header(self) -> AudioHeader:
+        with self._open() as (container, stream):
+            counted = self._counted_samples(container, stream)
+            num_samples = self._scan(container, stream) if counted is None else counted
+            promised = self._promised_samples(container, stream)
+            return AudioHeader(
+                container=container.format.name.split(",")[0],
+                codec=stream.codec_context.name,
+                sample_rate_hz=self._rate_hz,
+                num_channels=self._num_channels,
+                num_samples=num_samples,
+                missing_samples=(
+                    max(0, promised - num_samples)
+                    if promised - num_samples > self._tolerance_samples
+                    else 0
+                ),
+            )
+
+    def blocks(self, first: int) -> Iterator[Block]:
+        with self._open() as (container, stream):
+            seeks = self._demuxer in SEEKABLE and first > self._rate_hz
+            if seeks:
+                second = Fraction(first - self._rate_hz, self._rate_hz)
+                container.seek(int(second / _time_base(stream)), stream=stream)
+            for block in self._decode(container, stream, begins_anywhere=seeks):
+                if block.end_sample > first or not len(block.frames):
+                    skipped = max(0, first - block.first_sample)
+                    yield Block(
+                        block.first_sample + min(skipped, len(block.frames)),
+                        block.frames[skipped:],
+                        block.after_loss,
+                    )
+
+    def _decode(
+        self, container: InputContainer, stream: AudioStream, begins_anywhere: bool
+    ) -> Iterator[Block]:
+        end = self._counted_samples(container, stream)
+        unstamped = self._demuxer in UNSTAMPED
+        junk = Junk(self._stored)
+        position = shift = frame_samples = 0
+        started = lost = False
+        for packet, frames in _packets(container, stream):
+            if frames is None:
+                tag = packet is not None and unstamped and is_no_sound(bytes(packet))
+                lost = lost or (started and not tag)
+                continue
+            if packet is not None and packet.size and unstamped:
+                count = junk.frames_before(packet, lost)
+                frame_samples = self._samples(packet.duration, stream)
+                lost = lost and count is not None
+                position += (count or 0) * frame_samples if started else 0
+            for frame in frames:
+                stamped = self._stamp(frame, container)
+                if not started and stamped is not None:
+                    near = abs(stamped) <= self._tolerance_samples and not begins_anywhere
+                    shift = stamped if near else 0
+                    position = max(0, stamped - shift)
+                elif stamped is not None and not unstamped:
+                    ahead = stamped - shift - position
+                    position += ahead if ahead > self._tolerance_samples else 0
+                started = True
+                samples = self._samples_of(frame)
+                samples = samples if end is None else samples[: max(0, end - position)]
+                yield Block(position, samples, lost)
+                position += len(samples)
+                lost = False
+        if lost and not (unstamped and junk.ends_in_tag()):
+            if unstamped:
+                position += junk.frames_at_end() * frame_samples
+            yield Block(position, np.zeros((0, self._num_channels), np.float32), lost)
+
+    def _stamp(self, frame: AudioFrame, container: InputContainer) -> int | None:
+        if frame.pts is None or frame.time_base is None:
+            return None
+        begin = Fraction(container.start_time or 0, MICROSECONDS)
+        return round((frame.pts * frame.time_base - begin) * self._rate_hz)
+
+    def _samples(self, duration: int | None, stream: AudioStream) -> int:
+        return round((duration or 0) * _time_base(stream) * self._rate_hz)
+
+    def _samples_of(self, frame: AudioFrame) -> NDArray[np.float32]:
+        """`(samples, channels)` float32, whatever the frame holds."""
+        if frame.sample_rate != self._rate_hz or frame.layout.nb_channels != self._num_channels:
+            converter = AudioResampler("fltp", self._layout, self._rate_hz)
+            converted = [*converter.resample(frame), *converter.resample(None)]
+            return np.concatenate([_floats(each) for each in converted])
+        return _floats(frame)
+
+    def _counted_samples(self, container: InputContainer, stream: AudioStream) -> int | None:
+        if self._demuxer not in COUNTED or not stream.duration:
+            return None
+        late = Fraction(0)
+        if stream.start_time is not None and container.start_time is not None:
+            begin = Fraction(container.start_time, MICROSECONDS)
+            late = max(late, stream.start_time * _time_base(stream) - begin)
+            late = late if late > TOLERANCE_S else Fraction(0)
+        return round((late + stream.duration * _time_base(stream)) * self._rate_hz)
+
+    def _promised_samples(self, container: InputContainer, stream: AudioStream) -> int:
+        """What a header says where it is neither an estimate nor about another stream; else 0."""
+        if self._demuxer == "matroska" and container.duration and len(container.streams) == 1:
+            return container.duration * self._rate_hz // MICROSECONDS
+        return promised_by_xing(self._stored) if self._demuxer == "mp3" else 0
+
+    def _scan(self, container: InputContainer, stream: AudioStream) -> int:
+        """Samples by the packets' durations and timestamps, without decoding."""
+        counted, end = 0, Fraction(0)
+        begin = Fraction(container.start_time or 0, MICROSECONDS)
+        time_base = _time_base(stream)
+        for packet in _demux(container, stream):
+            if packet is None or not packet.size:
+                continue
+            counted += self._samples(packet.duration, stream) - _skipped_samples(packet)
+            if packet.pts is not None:
+                end = max(end, (packet.pts + (packet.duration or 0)) * time_base - begin)
+        return counted if self._demuxer in UNSTAMPED else max(counted, round(end * self._rate_hz))
+
+    @contextmanager
+    def _open(self) -> Iterator[tuple[InputContainer, AudioStream]]:
+        self._stored.seek(0)
+        with av.open(
+            _Bytes(self._stored), "r", format=self._demuxer, metadata_errors="ignore"
+        ) as container:
+            stream = container.streams.best("audio")
+            if not isinstance(stream, AudioStream):
+                raise UnsupportedAudioError("holds no audio stream")
+            if stream.codec_context is None:
+                raise UnsupportedAudioError("holds audio in a coding that is not known")
+            stream.codec_context.thread_count = 1
+            if stream.codec_context.name == "flac":
+                # Each frame has its checksum; FFmpeg heeds it only when asked to.
+                stream.codec_context.options = {"err_detect": "crccheck+explode"}
+            yield container, stream
+
+
+class _Bytes:
+    """The little of a file that PyAV needs: no name to guess a format by, nothing to close."""
+
+    def __init__(self, stored: BinaryIO) -> None:
+        self.read = stored.read
+        self.seek = stored.seek
+        self.tell = stored.tell
+
+
+def _demux(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream] | None]:
+    """Packets; None for one that could not be read."""
+    errors = 0
+    while errors < MOST_ERRORS:
+        try:
+            for packet in container.demux(stream):
+                errors = 0
+                yield packet
+            return
+        except av.FFmpegError:
+            errors += 1
+            yield None
+
+
+def _packets(
+    container: InputContainer, stream: AudioStream
+) -> Iterator[tuple[Packet[AudioStream] | None, list[AudioFrame] | None]]:
+    """Packets with their frames; None for what could not be decoded."""
+    for packet in _demux(container, stream):
+        try:
+            yield packet, None if packet is None else packet.decode()
+        except av.FFmpegError:
+            yield packet, None
+
+
+def _floats(frame: AudioFrame) -> NDArray[np.float32]:
+    values = frame.to_ndarray()
+    planar = frame.format.is_planar
+    frames = values.T if planar else values.reshape(-1, frame.layout.nb_channels)
+    scale = SCALES.get(frame.format.name.removesuffix("p"))
+    if frame.format.name.startswith("u8"):
+        frames = frames.astype(np.float32) - 128
+    return np.ascontiguousarray(frames if scale is None else frames * scale, dtype=np.float32)
+
+
+def _skipped_samples(packet: Packet[AudioStream]) -> int:
+    """Samples of a packet that are padding, before and after the sound."""
+    if not packet.has_sidedata("skip_samples"):
+        return 0
+    before, after = struct.unpack_from("<II", bytes(packet.get_sidedata("skip_samples")))
+    return int(before + after)
+
+
+def _time_base(stream: AudioStream) -> Fraction:
+    return stream.time_base or Fraction(1, MICROSECONDS)
