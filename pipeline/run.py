@@ -26,6 +26,7 @@ from transforms import tally
 from transforms.commit import RunOutput, new_run_id, roll_forward, tidy_staging
 from transforms.errors import ManifestError, OutputError
 from transforms.join import fail_recording
+from transforms.journal import Journal, find_journals
 from transforms.manifest import iterate_sources
 from transforms.parquet import WriteRun
 from transforms.records import Failure, Recording
@@ -77,7 +78,7 @@ def transcribe(
     commits = committed_runs(directory, config.stores)
     try:
         resume = find_done(config, commits)
-        output = _output(config, sequence=1 + max((c["sequence"] for c in commits), default=0))
+        output, journal = _output(config, 1 + max((c["sequence"] for c in commits), default=0))
         items = (item for _, item in iterate_sources(config.sources, config.stores))
         worklist = _plan_work(resume.pending(items), output)
     except (ModelError, ManifestError) as error:
@@ -88,7 +89,7 @@ def transcribe(
     tally.reset()
     with progress():
         pipeline = beam.Pipeline(options=options)
-        build(pipeline, worklist, config, output)
+        build(pipeline, worklist, config, output, journal)
         result = pipeline.run()
         result.wait_until_finish()
     filesystem, path = config.stores.locate(output.commit_file)
@@ -101,6 +102,7 @@ def build(
     worklist: Sequence[str],
     config: TranscriptionConfig,
     output: RunOutput,
+    journal: Journal,
 ) -> None:
     """Attach a job to a pipeline: files of a worklist in, a committed run out."""
     work = (
@@ -108,7 +110,7 @@ def build(
         | "Worklist" >> beam.Create(worklist)
         | "Read worklist" >> ReadWorklist(config.stores)
     )
-    entries = work.recordings | "Transcribe" >> Transcribe(config)
+    entries = work.recordings | "Transcribe" >> Transcribe(config, journal)
     broken_lines = work.failures | "Fail lines" >> beam.Map(fail_recording)
     (entries, broken_lines) | "All entries" >> beam.Flatten() | "Write run" >> WriteRun(output)
 
@@ -178,23 +180,31 @@ def _plan_work(pending: Iterator[Recording | Failure], output: RunOutput) -> lis
         raise
 
 
-def _output(config: TranscriptionConfig, sequence: int) -> RunOutput:
+def _output(config: TranscriptionConfig, sequence: int) -> tuple[RunOutput, Journal]:
     started_at = datetime.now(UTC)
-    return RunOutput(
-        directory=config.output.rstrip("/"),
-        stamp=RunStamp(
-            run_id=new_run_id(started_at),
-            model=config.model,
-            language=config.card.language,
-            model_fingerprint=config.card.acoustic_fingerprint(),
-            config_fingerprint=config.fingerprint(),
-        ),
+    stamp = RunStamp(
+        run_id=new_run_id(started_at),
+        model=config.model,
+        language=config.card.language,
+        model_fingerprint=config.card.acoustic_fingerprint(),
+        config_fingerprint=config.fingerprint(),
+    )
+    directory = config.output.rstrip("/")
+    job = f"_journal/{stamp.model_fingerprint[:16]}-{stamp.config_fingerprint[:16]}"
+    earlier = find_journals(f"{directory}/{job}", config.stores)
+    journal = Journal(f"{directory}/{job}/run={stamp.run_id}", earlier, config.stores)
+    folders = {uri.removeprefix(f"{directory}/").rpartition("/")[0] for uri in earlier}
+    output = RunOutput(
+        directory=directory,
+        stamp=stamp,
         started_at=started_at,
         configuration=without_stores(asdict(config)),
-        sequence=sequence,
-        stores=config.stores,
         versions={
             "python": platform.python_version(),
             **{name: version(name) for name in VERSIONS_OF},
         },
+        sequence=sequence,
+        journals=(*sorted(folders), f"{job}/run={stamp.run_id}"),
+        stores=config.stores,
     )
+    return output, journal

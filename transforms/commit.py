@@ -10,7 +10,7 @@ The protocol, on any store that fsspec can write, with or without a rename:
 3. Move. Each of them goes to `<table>/run=<run_id>/`, by a rename or, where a store has none, by a
    copy of a whole object. Whatever else lies there under the run's name is removed.
 4. Commit. `runs/<run_id>.json` is written: from here on readers see the run.
-5. Tidy. The run's staging is removed.
+5. Tidy. The run's staging and what it needs no more of the journal are removed.
 
 A reader that honours `runs/` sees a run whole or not at all; names that begin with `_` are passed
 over by dataset readers, so one that ignores `runs/` never sees a torn file either.
@@ -49,7 +49,8 @@ STALE_AFTER_S = 86_400.0
 class RunOutput:
     """Where a run writes, and what its commit says besides totals and files.
 
-    `replaces` are runs whose rows it repeats (`pipeline/compact.py`).
+    `replaces` are runs whose rows it repeats (`pipeline/compact.py`), `journals` the folders under
+    `directory` of which nothing is needed once it is committed.
     """
 
     directory: str
@@ -59,6 +60,7 @@ class RunOutput:
     versions: Mapping[str, str]
     sequence: int = 1
     replaces: tuple[str, ...] = ()
+    journals: tuple[str, ...] = ()
     stores: Stores = field(default_factory=Stores)
 
     @property
@@ -170,6 +172,7 @@ def _commit(staged: list[StagedFiles], output: RunOutput) -> dict[str, Any]:
         "run_id": run_id,
         "sequence": output.sequence,
         **({"replaces": list(output.replaces)} if output.replaces else {}),
+        **({"journals": list(output.journals)} if output.journals else {}),
         "schema_version": SCHEMA_VERSION,
         "started_at": output.started_at.isoformat(),
         "finished_at": finished_at.isoformat(),
@@ -208,8 +211,9 @@ def _complete(filesystem: fsspec.AbstractFileSystem, root: str, run_id: str) -> 
     with filesystem.open(partial, "w", encoding="utf-8") as file:
         file.write(json.dumps(intention, indent=2, ensure_ascii=False) + "\n")
     filesystem.mv(partial, committed)
-    if filesystem.exists(staging):
-        filesystem.rm(staging, recursive=True)
+    for folder in (*(f"{root}/{name}" for name in intention.get("journals", ())), staging):
+        if filesystem.exists(folder):
+            filesystem.rm(folder, recursive=True)
 
 
 def _move(filesystem: fsspec.AbstractFileSystem, source: str, target: str) -> None:

@@ -90,15 +90,18 @@ def fail_recording(failure: Failure) -> LedgerEntry:
     return LedgerEntry(failure.recording, None, failure.channel, FAILED, (), 0.0, failure)
 
 
+Piece = SpanOutcome | Transcript
+
+
 class JoinTranscripts(beam.PTransform):
-    """A mapping of the four keyed collections into ledger entries."""
+    """A mapping of tracks, failures, and outcomes and transcripts by track, into ledger entries."""
 
     def expand(self, parts: Mapping[str, beam.PCollection]) -> beam.PCollection:
         return (
             {
                 "tracks": parts["tracks"] | "Key tracks" >> beam.Map(_key_track),
-                "outcomes": parts["outcomes"],
-                "transcripts": parts["transcripts"],
+                "outcomes": parts["outcomes"] | "Key outcomes" >> beam.Map(_key_pair),
+                "transcripts": parts["transcripts"] | "Key transcripts" >> beam.Map(_key_pair),
                 "failures": parts["failures"] | "Key failures" >> beam.Map(_key_failure),
             }
             | beam.CoGroupByKey()
@@ -108,6 +111,11 @@ class JoinTranscripts(beam.PTransform):
 
 def _key_track(track: Track) -> tuple[RecordingKey, Track]:
     return track.key, track
+
+
+def _key_pair(pair: tuple[Track, Piece]) -> tuple[RecordingKey, Piece]:
+    track, piece = pair
+    return track.key, piece
 
 
 def _key_failure(failure: Failure) -> tuple[RecordingKey, Failure]:

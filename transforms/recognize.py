@@ -16,7 +16,7 @@ from models import Hypothesis, Recognizer, find_model, load_recognizer
 from models.decode.ctc_greedy import read_greedily
 from models.decode.pool import DecoderPool, DecoderRecipe, Decoding
 from transforms import tally
-from transforms.records import RecordingKey, Segment, TimedWord, Transcript
+from transforms.records import Segment, TimedWord, Track, Transcript
 from transforms.stitch import EmittedSegment, StitchEmissions, Stretch, StretchPlan
 
 MOST_PENDING = 64
@@ -97,7 +97,7 @@ class EmissionHandler(ModelHandler[Segment, EmittedSegment, Recognizer]):
 
 
 class RecognizeBatches(beam.PTransform):
-    """Batches into `(RecordingKey, Transcript)`. Outputs `transcripts` and `failures`."""
+    """Batches into `(Track, Transcript)`. Outputs `transcripts` and `failures`."""
 
     def __init__(self, recognition: Recognition) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class RecognizeBatches(beam.PTransform):
         }
 
 
-Keyed = tuple[RecordingKey, Transcript]
+Recognized = tuple[Track, Transcript]
 
 
 class _ReadGreedily(beam.DoFn):
@@ -131,7 +131,7 @@ class _ReadGreedily(beam.DoFn):
     def setup(self) -> None:
         self._vocabulary = find_model(self.recognition.model).vocabulary()
 
-    def process(self, stretch: Stretch) -> Iterator[Keyed]:
+    def process(self, stretch: Stretch) -> Iterator[Recognized]:
         hypothesis = read_greedily(stretch.log_probs, self._vocabulary)
         yield from _finish(stretch, hypothesis, self.recognition.stretches.frame_samples)
 
@@ -155,7 +155,7 @@ class _SearchEmissions(beam.DoFn):
     def start_bundle(self) -> None:
         self._pending.clear()
 
-    def process(self, stretch: Stretch) -> Iterator[Keyed]:
+    def process(self, stretch: Stretch) -> Iterator[Recognized]:
         if self._pool is None:
             raise RuntimeError("setup() was not called before process()")
         self._pending.append((stretch, self._pool.submit(stretch.log_probs)))
@@ -165,19 +165,19 @@ class _SearchEmissions(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue]:
         window = GlobalWindow()
         while self._pending:
-            for keyed in self._next():
-                yield WindowedValue(keyed, window.max_timestamp(), [window])
+            for recognized in self._next():
+                yield WindowedValue(recognized, window.max_timestamp(), [window])
 
-    def _next(self) -> Iterator[Keyed]:
+    def _next(self) -> Iterator[Recognized]:
         stretch, hypothesis = self._pending.popleft()
         return _finish(stretch, hypothesis.result(), self.recognition.stretches.frame_samples)
 
 
-def _finish(stretch: Stretch, hypothesis: Hypothesis, frame_samples: int) -> Iterator[Keyed]:
+def _finish(stretch: Stretch, hypothesis: Hypothesis, frame_samples: int) -> Iterator[Recognized]:
     transcript = place_words(stretch, hypothesis, frame_samples)
     for track in stretch.tracks:
         tally.transcribed(transcript.num_samples / stretch.sample_rate_hz, stretch.closes_tracks)
-        yield track.key, transcript
+        yield track, transcript
 
 
 def _count_batch(batch: Sequence[Segment]) -> None:

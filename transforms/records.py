@@ -91,10 +91,11 @@ class Reel:
     """Consecutive spans that one worker decodes in one pass.
 
     A file that can be read from anywhere has one span a reel, so that workers share it; any other
-    lies on one reel, so that nobody decodes it twice.
+    lies on one reel, so that nobody decodes it twice. `skipped` are indices of spans that are done.
     """
 
     spans: tuple[Span, ...]
+    skipped: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +117,7 @@ class Waveform:
     core_start_samples: int | None = None
     core_end_samples: int | None = None
     found_samples: int | None = None
+    whole: bool = True
 
     @property
     def end_samples(self) -> int:
@@ -170,7 +172,7 @@ class SpanOutcome:
     """How many samples of a span are to be read: its transcripts must last as long together.
 
     `same_as_channel` is the channel that sounds exactly like this one and was transcribed for it;
-    `found_samples` is the waveform's.
+    `found_samples` and `whole` are the waveform's.
     """
 
     span_index: int
@@ -178,6 +180,7 @@ class SpanOutcome:
     sample_rate_hz: int
     same_as_channel: int | None = None
     found_samples: int | None = None
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

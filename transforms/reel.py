@@ -67,7 +67,8 @@ def decode_reel(reel: Reel, plan: AudioPlan) -> Iterator[DecodedSpan]:
         for span in reel.spans:
             wanted = limit if span is last else min(limit, span.end_sample + margin)
             tape.extend(wanted)
-            yield _decode_span(span, tape, wanted, file.tolerance_samples, plan)
+            if span.index not in reel.skipped:
+                yield _decode_span(span, tape, wanted, file.tolerance_samples, plan)
             tape.forget_before(span.end_sample - margin)
 
 
@@ -175,6 +176,7 @@ def _decode_span(
                 core_start_samples=start // grid * scale if heard_start < start else None,
                 core_end_samples=end // grid * scale if end < heard_end else None,
                 found_samples=found,
+                whole=error is None,
             )
         )
     return DecodedSpan(

@@ -274,6 +274,7 @@ class _CutSegments(beam.DoFn):
                 sample_rate_hz=waveform.sample_rate_hz,
                 same_as_channel=None if track is first else first.channel,
                 found_samples=waveform.found_samples,
+                whole=waveform.whole,
             )
-            yield TaggedOutput("outcomes", (track.key, outcome))
+            yield TaggedOutput("outcomes", (track, outcome))
         yield from segments

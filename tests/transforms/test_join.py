@@ -187,15 +187,15 @@ def test_every_key_is_joined_once() -> None:
         track("each", 1, channel=1),
     ]
     outcomes = [
-        (("ok", -1), outcome(0, 2)),
-        (("silent", -1), outcome(0, 0)),
-        (("lost", -1), outcome(1, 0)),
-        (("each", 0), outcome(0, 1)),
+        (tracks[0], outcome(0, 2)),
+        (tracks[1], outcome(0, 0)),
+        (tracks[2], outcome(1, 0)),
+        (tracks[3], outcome(0, 1)),
     ]
     transcripts = [
-        (("ok", -1), transcript(0, 1)),
-        (("ok", -1), transcript(0, 0)),
-        (("each", 0), transcript(0, 0)),
+        (tracks[0], transcript(0, 1)),
+        (tracks[0], transcript(0, 0)),
+        (tracks[3], transcript(0, 0)),
     ]
     failures = [
         Failure(Recording("missing", "missing.wav"), None, "plan", "UnreadableAudioError", "gone"),
