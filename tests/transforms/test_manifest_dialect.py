@@ -146,6 +146,19 @@ def test_lhotse_recordings_that_cannot_be_read(changes: dict[str, Any], says: st
     assert says in refuse({**RECORDING, **changes})
 
 
+def test_what_lhotse_would_resample_is_read_as_it_is_stored() -> None:
+    change = {"name": "Resample", "kwargs": {"source_sampling_rate": 8000}}
+    assert parse({**RECORDING, "transforms": [change]}).uri == "/data/calls/a.wav"
+    assert parse({**RECORDING, "transforms": None}).uri == "/data/calls/a.wav"
+
+
+def test_texts_of_several_channels_are_no_reference() -> None:
+    said = [{"text": "he could", "channel": 0}, {"text": "no longer", "channel": 1}]
+    cut = {**CUT, "recording": STEREO, "channel": [0, 1], "supervisions": said}
+    assert parse(cut).reference is None
+    assert parse({**cut, "channel": 0, "supervisions": said[:1]}).reference == "he could"
+
+
 def test_a_lhotse_cut() -> None:
     assert parse(CUT) == Recording(
         "a-1",
