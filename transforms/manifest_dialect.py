@@ -102,10 +102,10 @@ def _lhotse_source(recording: Fields) -> str:
     if not isinstance(sources, list) or len(sources) != 1 or not isinstance(sources[0], dict):
         count = len(sources) if isinstance(sources, list) else 0
         raise ManifestLineError(f"has {count} lhotse sources; a recording must lie in one file")
-    changes = [change for change in recording.get("transforms") or [] if not _resamples(change)]
-    if changes:
+    transforms = recording.get("transforms") or []
+    if not isinstance(transforms, list) or not all(map(_resamples, transforms)):
         raise ManifestLineError(
-            f"asks lhotse to transform the audio ({changes[0]!r:.80}); "
+            f"asks lhotse to transform the audio ({str(transforms)[:80]}); "
             "only recordings as they are stored can be read"
         )
     kind, source = sources[0].get("type"), sources[0].get("source")
