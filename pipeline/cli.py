@@ -146,12 +146,12 @@ def _transcribe(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int
 
 
 def _plan(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
-    from pipeline.plan import plan
+    from pipeline.plan import nothing_done, plan
     from pipeline.run import beam_options
 
     beam_options(beam_flags)
     config = _configuration(arguments)
-    whole = plan(config, iter, arguments.calibrate, arguments.json)
+    whole = plan(config, nothing_done, arguments.calibrate, arguments.json)
     return DONE if whole else SOME_FAILED
 
 

@@ -14,8 +14,9 @@ from rich.text import Text
 from models.errors import ModelError
 from pipeline.config import TranscriptionConfig
 from pipeline.errors import ConfigurationError
-from pipeline.survey import Fault, Pending, Share, Survey, survey_sources
+from pipeline.survey import Done, Fault, Share, Survey, survey_sources
 from transforms.errors import ManifestError
+from transforms.records import Track
 
 if TYPE_CHECKING:
     from pipeline.calibration import Calibration
@@ -29,14 +30,19 @@ GROUPS = {
 MOST_ROWS = 12
 
 
-def plan(config: TranscriptionConfig, pending: Pending, measure: bool, as_json: bool) -> bool:
-    """Print the plan of a job to stdout; whether everything that is to do can be read.
+def nothing_done(track: Track) -> bool:
+    """The `Done` of an output that no run has written to."""
+    return False
+
+
+def plan(config: TranscriptionConfig, done: Done, measure: bool, as_json: bool) -> bool:
+    """Print the plan of a job to stdout; whether everything that it names can be read.
 
     `measure` allows a calibration. Raises `ConfigurationError`.
     """
     with _status() as say:
         try:
-            survey = survey_sources(config, pending, lambda count: say(f"{count} headers read"))
+            survey = survey_sources(config, done, lambda count: say(f"{count} headers read"))
         except (ModelError, ManifestError) as error:
             raise ConfigurationError(str(error)) from error
         calibration = None
@@ -60,11 +66,14 @@ def as_fields(survey: Survey, calibration: Calibration | None) -> dict[str, Any]
     batches = survey.batches
     return {
         "recordings": survey.recordings,
-        "done": survey.done,
-        "to_do": survey.pending,
         "unreadable": survey.unreadable,
         "tracks": survey.tracks,
         "audio_s": round(survey.audio_s, 3),
+        "done": {"tracks": survey.tracks_done, "audio_s": round(survey.audio_done_s, 3)},
+        "to_do": {
+            "tracks": survey.tracks - survey.tracks_done,
+            "audio_s": round(survey.audio_to_do_s, 3),
+        },
         **{name: _shares(getattr(survey, name)) for name in GROUPS.values()},
         "faults": [
             {
@@ -82,7 +91,7 @@ def as_fields(survey: Survey, calibration: Calibration | None) -> dict[str, Any]
         },
         "expected": calibration
         and {
-            "wall_s": round(calibration.expect_s(survey.audio_s), 1),
+            "wall_s": round(calibration.expect_s(survey.audio_to_do_s), 1),
             "start_s": round(calibration.start_s, 1),
             "rtfx": round(calibration.rtfx, 1),
             "measured_audio_s": round(calibration.audio_s, 1),
@@ -112,11 +121,10 @@ def show_s(seconds: float) -> str:
 def _totals(survey: Survey, calibration: Calibration | None, config: TranscriptionConfig) -> Table:
     batches = survey.batches
     table = Table.grid(padding=(0, 2))
-    unreadable = f", of which {survey.unreadable:,} cannot be read" if survey.unreadable else ""
-    table.add_row("recordings", f"{survey.recordings:,}")
-    table.add_row("already done", f"{survey.done:,}")
-    table.add_row("to do", f"{survey.pending:,}{unreadable}")
-    table.add_row("audio to do", f"{show_s(survey.audio_s)} in {survey.tracks:,} tracks")
+    unreadable = f", {survey.unreadable:,} cannot be read" if survey.unreadable else ""
+    table.add_row("recordings", f"{survey.recordings:,}{unreadable}")
+    table.add_row("audio", f"{show_s(survey.audio_s)} in {survey.tracks:,} tracks")
+    table.add_row("already done", f"{show_s(survey.audio_done_s)} in {survey.tracks_done:,} tracks")
     table.add_row(
         "batches",
         f"about {batches.count:,} of at most {config.batch_s:g} padded seconds, "
@@ -127,7 +135,7 @@ def _totals(survey: Survey, calibration: Calibration | None, config: Transcripti
     else:
         table.add_row(
             "expected time",
-            f"{show_s(calibration.expect_s(survey.audio_s))} on this machine: "
+            f"{show_s(calibration.expect_s(survey.audio_to_do_s))} on this machine: "
             f"{show_s(calibration.start_s)} to start, then RTFx {calibration.rtfx:.0f} "
             f"(measured on {show_s(calibration.audio_s)} of audio)",
         )

@@ -27,10 +27,8 @@ MOST_REASONS = 50
 OTHER_REASONS = "other reasons"
 GOLDEN_RATIO = 0.618034
 
-Item = Recording | Failure
-
-Pending = Callable[[Iterable[Item]], Iterator[Item]]
-"""Of the items that a job names, those that no earlier run has done."""
+Done = Callable[[Track], bool]
+"""Whether an earlier run has the rows of a track, so that a job would pass it over."""
 
 
 @dataclass(slots=True)
@@ -72,17 +70,13 @@ class Batches:
 
 @dataclass(slots=True)
 class Survey:
-    """Counts of what the sources name.
-
-    Files of recordings that are done are not opened: but for `recordings`, all counts are of those
-    that are not. `tracks` are their channels, or mixes of these. `sample` are the tracks of some
-    of them, each as likely to be there as any other.
-    """
+    """Counts of everything that the sources name. `tracks` are channels, or mixes of them."""
 
     recordings: int = 0
-    pending: int = 0
     tracks: int = 0
     audio_s: float = 0.0
+    tracks_done: int = 0
+    audio_done_s: float = 0.0
     formats: dict[str, Share] = field(default_factory=dict)
     sample_rates_hz: dict[int, Share] = field(default_factory=dict)
     channels: dict[int, Share] = field(default_factory=dict)
@@ -96,49 +90,50 @@ class Survey:
         return sum(fault.count for fault in self.faults.values())
 
     @property
-    def done(self) -> int:
-        return self.recordings - self.pending
+    def audio_to_do_s(self) -> float:
+        return self.audio_s - self.audio_done_s
 
 
-def survey_sources(
-    config: TranscriptionConfig, pending: Pending, seen: Callable[[int], None]
-) -> Survey:
-    """Read the header of every recording that is to do, and tell `seen` how many were read.
+def survey_sources(config: TranscriptionConfig, done: Done, seen: Callable[[int], None]) -> Survey:
+    """Read every header, and tell `seen` how many were. Memory does not grow with their number.
 
-    Memory does not grow with their number. Raises `ManifestError`.
+    `sample` are the tracks of recordings that are still to do, each of these as likely as any
+    other. Raises `ManifestError`.
     """
     survey = Survey()
     packer = _Packer(config.batch_budget, config.segmentation, config.audio_plan)
     chance = random.Random(0)
-    readable = 0
-    items = pending(_count_items(config, survey))
-    for recording, tracks in read_headers(items, config.audio_plan):
-        survey.pending += 1
-        seen(survey.pending)
+    recordings_to_do = 0
+    for recording, tracks in read_headers(
+        (item for _, item in iterate_sources(config.sources, config.stores)), config.audio_plan
+    ):
+        survey.recordings += 1
+        seen(survey.recordings)
         if isinstance(tracks, Failure):
             _count_fault(survey.faults, tracks)
             continue
         _count_tracks(survey, recording, tracks, config.card.language)
+        to_do = []
         for track in tracks:
-            packer.add(track)
-        readable += 1
-        place = chance.randrange(readable)
-        if len(survey.sample) < SAMPLE_SIZE:
-            survey.sample.append(tracks)
-        elif place < SAMPLE_SIZE:
-            survey.sample[place] = tracks
+            if done(track):
+                survey.tracks_done += 1
+                survey.audio_done_s += asked_s(track)
+            else:
+                to_do.append(track)
+                packer.add(track)
+        if to_do:
+            recordings_to_do += 1
+            place = chance.randrange(recordings_to_do)
+            if len(survey.sample) < SAMPLE_SIZE:
+                survey.sample.append(to_do)
+            elif place < SAMPLE_SIZE:
+                survey.sample[place] = to_do
     survey.batches = packer.finish()
     return survey
 
 
-def _count_items(config: TranscriptionConfig, survey: Survey) -> Iterator[Item]:
-    for _, item in iterate_sources(config.sources, config.stores):
-        survey.recordings += 1
-        yield item
-
-
 def read_headers(
-    items: Iterable[Item], plan: AudioPlan
+    items: Iterable[Recording | Failure], plan: AudioPlan
 ) -> Iterator[tuple[Recording, list[Track] | Failure]]:
     """Each recording with its tracks or its fault, in order, some headers read ahead."""
     with ThreadPoolExecutor(HEADER_THREADS) as threads:
@@ -159,7 +154,9 @@ def asked_s(track: Track) -> float:
     return (track.end_sample - track.start_sample) / track.sample_rate_hz
 
 
-def _read_header(item: Item, plan: AudioPlan) -> tuple[Recording, list[Track] | Failure]:
+def _read_header(
+    item: Recording | Failure, plan: AudioPlan
+) -> tuple[Recording, list[Track] | Failure]:
     if isinstance(item, Failure):
         return item.recording, item
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pipeline import survey
 from pipeline.config import TranscriptionConfig
 from pipeline.survey import HEADERS_AHEAD, read_headers, segment_lengths_s, survey_sources
-from transforms.records import Failure, Recording
+from transforms.records import Failure, Recording, Track
 from transforms.segment import Segmentation
 
 
@@ -49,10 +49,11 @@ def config(*sources: str) -> TranscriptionConfig:
 
 def test_counts_and_seconds(tmp_path: Path) -> None:
     counted: list[int] = []
-    found = survey_sources(config(write_archive(tmp_path)), iter, counted.append)
+    found = survey_sources(config(write_archive(tmp_path)), lambda track: False, counted.append)
     assert counted == list(range(1, 10))
-    assert (found.recordings, found.done, found.unreadable, found.tracks) == (9, 0, 5, 5)
+    assert (found.recordings, found.unreadable, found.tracks) == (9, 5, 5)
     assert found.audio_s == pytest.approx(1 + 2 * 10 + 2.5 + 65)
+    assert (found.tracks_done, found.audio_done_s) == (0, 0.0)
     assert {name: share.recordings for name, share in found.formats.items()} == {
         "wav": 2,
         "flac": 2,
@@ -69,7 +70,7 @@ def test_counts_and_seconds(tmp_path: Path) -> None:
 
 
 def test_faults_of_one_kind_are_one(tmp_path: Path) -> None:
-    found = survey_sources(config(write_archive(tmp_path)), iter, lambda count: None)
+    found = survey_sources(config(write_archive(tmp_path)), lambda track: False, lambda count: None)
     assert {(kind, fault.count) for (kind, _), fault in found.faults.items()} == {
         ("UnreadableAudioError", 2),
         ("UnreadableAudioError", 1),
@@ -89,27 +90,30 @@ def test_reasons_are_not_more_than_anyone_reads(
     monkeypatch.setattr(survey, "MOST_REASONS", 2)
     rows = [{"uri": "a.wav", "id": str(n), "language": "qrs"[n % 3] * (n + 1)} for n in range(9)]
     (tmp_path / "m.json").write_text(json.dumps(rows))
-    found = survey_sources(config(str(tmp_path / "m.json")), iter, lambda count: None)
+    found = survey_sources(
+        config(str(tmp_path / "m.json")), lambda track: False, lambda count: None
+    )
     assert [fault.count for fault in found.faults.values()] == [1, 1, 7]
     assert len(found.faults["UnsupportedLanguageError", survey.OTHER_REASONS].examples) == 3
 
 
-def test_what_is_done_is_not_opened_again(tmp_path: Path) -> None:
-    def pending(items: Iterable[Recording | Failure]) -> Iterator[Recording | Failure]:
-        return (item for item in items if isinstance(item, Recording) and "b." in item.uri)
+def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
+    def done(track: Track) -> bool:
+        return track.recording.id == "a.wav" or track.channel == 1
 
-    found = survey_sources(config(write_archive(tmp_path)), pending, lambda count: None)
-    assert (found.recordings, found.pending, found.done, found.unreadable) == (9, 2, 7, 0)
-    assert found.tracks == 3
-    assert found.audio_s == found.batches.audio_s == pytest.approx(2 * 10 + 2.5)
+    found = survey_sources(config(write_archive(tmp_path)), done, lambda count: None)
+    assert (found.tracks, found.tracks_done) == (5, 2)
+    assert found.audio_done_s == pytest.approx(1 + 10)
+    assert found.audio_to_do_s == pytest.approx(10 + 2.5 + 65)
+    assert found.batches.audio_s == pytest.approx(10 + 2.5 + 65)
     sampled = [track.key for tracks in found.sample for track in tracks]
-    assert sampled == [("b.flac", 0), ("b.flac", 1), ("stretch", -1)]
+    assert sampled == [("b.flac", 0), ("stretch", -1), ("c.WAV", -1)]
 
 
 def test_batches_hold_what_is_to_do_within_their_budget(tmp_path: Path) -> None:
     for number in range(30):
         soundfile.write(tmp_path / f"{number}.wav", np.zeros(8_000 * (number % 12 + 1)), 8_000)
-    found = survey_sources(config(str(tmp_path)), iter, lambda count: None)
+    found = survey_sources(config(str(tmp_path)), lambda track: False, lambda count: None)
     batches = found.batches
     assert batches.segments == 30
     assert batches.audio_s == pytest.approx(found.audio_s)
@@ -120,7 +124,7 @@ def test_batches_hold_what_is_to_do_within_their_budget(tmp_path: Path) -> None:
 def test_the_sample_is_drawn_from_everything(tmp_path: Path) -> None:
     for number in range(200):
         soundfile.write(tmp_path / f"{number:03}.wav", np.zeros(8_000), 8_000)
-    found = survey_sources(config(str(tmp_path)), iter, lambda count: None)
+    found = survey_sources(config(str(tmp_path)), lambda track: False, lambda count: None)
     drawn = [int(tracks[0].recording.id.removesuffix(".wav")) for tracks in found.sample]
     assert len(drawn) == len(set(drawn)) == survey.SAMPLE_SIZE
     assert min(drawn) < 50
