@@ -185,9 +185,7 @@ def _format(uri: str) -> str:
 
 def _count_fault(faults: dict[tuple[str, str], Fault], failure: Failure) -> None:
     """One more of its kind: messages of one kind differ in names and numbers alone."""
-    reason = failure.message
-    for name in (failure.recording.uri, failure.recording.id):
-        reason = reason.replace(name, "") if name else reason
+    reason = failure.message.removeprefix(failure.recording.uri or failure.recording.id)
     reason = re.sub(r"\d+(\.\d+)?", "N", reason).strip(": ")
     key = (failure.error_type, reason)
     if key not in faults and len(faults) >= MOST_REASONS:

@@ -81,7 +81,7 @@ def _read_manifest(file: ManifestFile, stores: Stores) -> Iterator[Placed]:
     for place, row in rows:
         if isinstance(row, dict):
             if is_common_voice(row):
-                folder = _clips(folder, stores)
+                folder = _clips(folder, str(row["path"]), stores)
             rows = itertools.chain([(place, row)], rows)
             break
         yield place, parse_row(row, place, folder, file.prefix)
@@ -89,8 +89,11 @@ def _read_manifest(file: ManifestFile, stores: Stores) -> Iterator[Placed]:
         yield place, parse_row(row, place, folder, file.prefix)
 
 
-def _clips(folder: Folder, stores: Stores) -> Folder:
-    """Where Common Voice keeps what its tables name: `clips` beside them, if that is there."""
+def _clips(folder: Folder, first: str, stores: Stores) -> Folder:
+    """Where Common Voice keeps what its tables name: `clips` beside them, if that is there.
+
+    A web server may not say so of a folder, but of the `first` file in it.
+    """
     clips = folder.below("clips")
     filesystem, path = stores.locate(clips.head + clips.tail)
-    return clips if filesystem.isdir(path) else folder
+    return clips if filesystem.isdir(path) or filesystem.exists(f"{path}/{first}") else folder

@@ -102,9 +102,11 @@ def _lhotse_source(recording: Fields) -> str:
     if not isinstance(sources, list) or len(sources) != 1 or not isinstance(sources[0], dict):
         count = len(sources) if isinstance(sources, list) else 0
         raise ManifestLineError(f"has {count} lhotse sources; a recording must lie in one file")
-    if recording.get("transforms"):
+    transforms = recording.get("transforms") or []
+    if not isinstance(transforms, list) or not all(map(_resamples, transforms)):
         raise ManifestLineError(
-            "asks lhotse to transform the audio; only recordings as they are stored can be read"
+            f"asks lhotse to transform the audio ({str(transforms)[:80]}); "
+            "only recordings as they are stored can be read"
         )
     kind, source = sources[0].get("type"), sources[0].get("source")
     if kind not in ("file", "url") or not isinstance(source, str):
@@ -114,8 +116,16 @@ def _lhotse_source(recording: Fields) -> str:
     return source
 
 
+def _resamples(change: object) -> bool:
+    """Another rate changes neither words nor times."""
+    return isinstance(change, dict) and change.get("name") == "Resample"
+
+
 def _lhotse_cut(fields: Fields) -> Fields:
-    """A lhotse `MonoCut` or `MultiCut`: a stretch of one recording, with its supervisions."""
+    """A lhotse `MonoCut` or `MultiCut`: a stretch of one recording, with its supervisions.
+
+    What was said on several channels at once is the reference of none of them.
+    """
     recording = fields.get("recording")
     if not isinstance(recording, dict):
         raise ManifestLineError(
@@ -125,6 +135,7 @@ def _lhotse_cut(fields: Fields) -> Fields:
     if not isinstance(said, list) or not all(isinstance(part, dict) for part in said):
         raise ManifestLineError("has lhotse supervisions that are no list of objects")
     texts = [part["text"] for part in said if isinstance(part.get("text"), str)]
+    one_channel = len({str(part.get("channel")) for part in said}) == 1
     languages = {part["language"] for part in said if isinstance(part.get("language"), str)}
     kept = {
         name: value
@@ -136,7 +147,7 @@ def _lhotse_cut(fields: Fields) -> Fields:
         "audio_filepath": _lhotse_source(recording),
         "offset": fields.get("start"),
         "channel": _lhotse_channel(fields.get("channel"), recording),
-        "text": " ".join(texts) if texts else None,
+        "text": " ".join(texts) if texts and one_channel else None,
         "language": languages.pop() if len(languages) == 1 else None,
     }
 

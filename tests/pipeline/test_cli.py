@@ -67,7 +67,7 @@ def test_a_job_that_cannot_commit_fails_with_1(
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("command", ["transcribe", "evaluate"])
+@pytest.mark.parametrize("command", ["transcribe", "plan", "evaluate"])
 def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.transforms.test_manifest_row import ANY_JSON
 from transforms.manifest_row import parse_row
 from transforms.records import EACH, MIX, Failure, Recording
 from transforms.uris import Folder
@@ -24,7 +28,7 @@ STEREO = {
     "sources": [{**SOURCE, "channels": [0, 1]}],
     "channel_ids": [0, 1],
 }
-CUT = {
+CUT: dict[str, Any] = {
     "id": "a-1",
     "start": 0.5,
     "duration": 1.0,
@@ -146,6 +150,19 @@ def test_lhotse_recordings_that_cannot_be_read(changes: dict[str, Any], says: st
     assert says in refuse({**RECORDING, **changes})
 
 
+def test_what_lhotse_would_resample_is_read_as_it_is_stored() -> None:
+    change = {"name": "Resample", "kwargs": {"source_sampling_rate": 8000}}
+    assert parse({**RECORDING, "transforms": [change]}).uri == "/data/calls/a.wav"
+    assert parse({**RECORDING, "transforms": None}).uri == "/data/calls/a.wav"
+
+
+def test_texts_of_several_channels_are_no_reference() -> None:
+    said = [{"text": "he could", "channel": 0}, {"text": "no longer", "channel": 1}]
+    cut = {**CUT, "recording": STEREO, "channel": [0, 1], "supervisions": said}
+    assert parse(cut).reference is None
+    assert parse({**cut, "channel": 0, "supervisions": said[:1]}).reference == "he could"
+
+
 def test_a_lhotse_cut() -> None:
     assert parse(CUT) == Recording(
         "a-1",
@@ -187,3 +204,21 @@ def test_channels_of_a_lhotse_cut(
 )
 def test_lhotse_cuts_that_cannot_be_read(fields: dict[str, Any], says: str) -> None:
     assert says in refuse(fields)
+
+
+@given(
+    st.sampled_from(["cut", "recording", "source", "supervision"]),
+    st.sampled_from(sorted({*CUT, *RECORDING, *SOURCE, "transforms", "text", "language"})),
+    ANY_JSON,
+)
+def test_no_damage_to_a_cut_raises(where: str, name: str, value: Any) -> None:
+    cut = copy.deepcopy(CUT)
+    part = {
+        "cut": cut,
+        "recording": cut["recording"],
+        "source": cut["recording"]["sources"][0],
+        "supervision": cut["supervisions"][0],
+    }[where]
+    part[name] = value
+    item = parse_row(cut, "m:1", Folder("/data"))
+    assert isinstance(item, Recording) or item.error_type == "ManifestLineError"
