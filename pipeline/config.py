@@ -24,9 +24,10 @@ from transforms.stitch import StretchPlan
 from transforms.store import Stores
 
 DECODERS = ("beam", "greedy")
-CONTEXT_S = 2.0
-OVERLAP_S = 2.0
+CONTEXT_S = 1.5
 SEARCH_S = 1.0
+SEAM_S = 8.0
+OVERLAP_S = 2.0
 PAUSE_S = 0.3
 
 
@@ -99,8 +100,9 @@ class TranscriptionConfig:
             longest_s=self.segment_s,
             shortest_s=min(1.0, self.segment_s / 4),
             context_s=min(CONTEXT_S, self.segment_s / 8),
-            overlap_s=min(OVERLAP_S, self.segment_s / 8),
             search_s=min(SEARCH_S, self.segment_s / 16),
+            seam_s=min(SEAM_S, self.segment_s / 2),
+            overlap_s=min(OVERLAP_S, self.segment_s / 8),
             rules=SpeechRules(chunk_samples=CHUNK_SAMPLES),
         )
 

@@ -46,8 +46,9 @@ SEGMENTATION = Segmentation(
     longest_s=2.0,
     shortest_s=0.2,
     context_s=0.2,
-    overlap_s=0.2,
     search_s=0.1,
+    seam_s=0.6,
+    overlap_s=0.2,
 )
 
 
