@@ -32,12 +32,12 @@ class DetectorRecipe(Protocol):
 class Segmentation:
     """How spans are cut for a model that hears at most `longest_s` at once.
 
-    `fixed`: windows that overlap by twice `context_s`; what the model answers is joined again, at
+    `fixed`: windows that overlap by twice `context_s`. What the model answers is joined again, at
     the quietest place within `search_s` of where windows of one length would be joined. Where two
-    spans meet, both hear the same `seam_s` on either side, and read `overlap_s` beyond the seam. `speech`: the same where somebody
-    speaks, and nothing is heard elsewhere. `quiet`: pieces that tile, cut at
-    the quietest place, each of at least `shortest_s` and heard by itself. `frame_samples` lie
-    between two frames of the model's answer.
+    spans meet, both hear the same `seam_s` on either side, and read `overlap_s` beyond the seam.
+    `speech`: the same where somebody speaks; elsewhere nothing is heard. `quiet`: pieces that tile,
+    cut at the quietest place, each of at least `shortest_s` and heard by itself. `frame_samples`
+    lie between two frames of the model's answer.
     """
 
     method: str

@@ -98,7 +98,7 @@ def plan_passage(
             _seam_window(start, max(audible[0], start - reach.overlap), inner_start, reach, audible)
         )
     if seams[1]:
-        inner_end = max(end - reach.seam + reach.context, inner_start)
+        inner_end = max(end - kept, inner_start)
     around = (audible[0] if seams[0] else start, audible[1] if seams[1] else end)
     windows += plan_windows(inner_start, inner_end, reach, around, settle)
     if seams[1]:
