@@ -90,10 +90,9 @@ def plan_passage(
     """
     windows = []
     inner_start, inner_end = start, end
+    kept = reach.seam - reach.context
     if seams[0]:
-        inner_start = min(
-            start + reach.seam - reach.context, (start + end) // 2 if seams[1] else end
-        )
+        inner_start = min(start + kept, (start + end) // 2 if seams[1] else end)
         windows.append(
             _seam_window(start, max(audible[0], start - reach.overlap), inner_start, reach, audible)
         )
