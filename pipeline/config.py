@@ -12,13 +12,13 @@ from typing import Any
 from models.decode.ctc_beam import BeamSearchOptions
 from models.decode.pool import DecoderRecipe
 from models.registry import ModelCard, find_model
-from models.voice_activity import CHUNK_SAMPLES, SpeechDetector
+from models.voice_activity import CHUNK_SAMPLES, SAMPLE_RATE_HZ, SpeechDetector
 from pipeline.errors import ConfigurationError
 from transforms.audio import AudioPlan
 from transforms.batch import BatchBudget
 from transforms.recognize import Recognition
 from transforms.schema import SCHEMA_VERSION
-from transforms.segment import FIXED, METHODS, SPEECH, Segmentation
+from transforms.segment import FIXED, METHODS, QUIET, SPEECH, Segmentation
 from transforms.speech import SpeechRules
 from transforms.stitch import StretchPlan
 from transforms.store import Stores
@@ -108,7 +108,15 @@ class TranscriptionConfig:
 
     @property
     def detector(self) -> SpeechDetector | None:
-        return SpeechDetector() if self.segmentation_method == SPEECH else None
+        """Raises `ConfigurationError` for a model that hears at another rate than the detector."""
+        if self.segmentation_method != SPEECH:
+            return None
+        if self.card.sample_rate_hz != SAMPLE_RATE_HZ:
+            raise ConfigurationError(
+                f"--segmentation speech hears at {SAMPLE_RATE_HZ} Hz, model {self.model} at "
+                f"{self.card.sample_rate_hz} Hz; choose {FIXED} or {QUIET}"
+            )
+        return SpeechDetector()
 
     @property
     def stretches(self) -> StretchPlan:
@@ -145,6 +153,8 @@ class TranscriptionConfig:
             "stretches": asdict(self.stretches),
             "audio": without_stores(asdict(self.audio_plan)),
         }
+        if self.detector is not None:
+            parts["detector"] = self.detector.fingerprint()
         if self.decoder == "beam":
             parts["beam"] = asdict(self.beam)
             parts["linguistic"] = self.card.linguistic_fingerprint()

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 PAUSE_S = 0.2
 SILENCE_S = 1.0
 MARGIN_S = 0.25
+BLOCK_S = 0.01
 SILENCE_PEAK = 10 ** (-70 / 20)
 
 
@@ -37,16 +38,22 @@ def is_silent(samples: NDArray[np.float32]) -> bool:
 def sound_regions(samples: NDArray[np.float32], rate_hz: int) -> list[tuple[int, int]]:
     """Where there is any sound: what silences of at least `SILENCE_S` leave, in samples.
 
-    `MARGIN_S` of the silence on either side belong to the sound.
+    `MARGIN_S` of the silence on either side belong to the sound; silence is told by `BLOCK_S`.
     """
-    loud = np.flatnonzero(np.abs(samples) >= SILENCE_PEAK)
-    if len(loud) == 0:
+    block, margin = round(BLOCK_S * rate_hz), round(MARGIN_S * rate_hz)
+    starts = np.arange(0, len(samples), block)
+    if len(starts) == 0:
         return []
-    margin = round(MARGIN_S * rate_hz)
-    breaks = np.flatnonzero(np.diff(loud) > round(SILENCE_S * rate_hz))
-    starts = loud[np.append(0, breaks + 1)]
-    ends = loud[np.append(breaks, len(loud) - 1)] + 1
+    loudest = np.maximum(
+        np.maximum.reduceat(samples, starts), -np.minimum.reduceat(samples, starts)
+    )
+    loud = np.flatnonzero(loudest >= SILENCE_PEAK)
+    stretches = np.split(loud, np.flatnonzero(np.diff(loud) > round(SILENCE_S / BLOCK_S)) + 1)
     return [
-        (max(0, int(start) - margin), min(len(samples), int(end) + margin))
-        for start, end in zip(starts, ends, strict=True)
+        (
+            max(0, int(stretch[0]) * block - margin),
+            min(len(samples), (int(stretch[-1]) + 1) * block + margin),
+        )
+        for stretch in stretches
+        if len(stretch)
     ]
