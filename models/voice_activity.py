@@ -10,6 +10,7 @@ Letters: N chunks, T frames, D features.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,15 @@ class SpeechDetector:
             return probabilities
 
         return detect
+
+    def fingerprint(self) -> str:
+        """Identifies the answers: the weights. Raises `CheckpointError` where they are missing."""
+        try:
+            return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:32]
+        except OSError as error:
+            raise CheckpointError(
+                f"the weights of the speech detector are missing: {error}; reinstall beamscribe"
+            ) from error
 
 
 def load_voice_activity(path: Path = WEIGHTS) -> VoiceActivity:

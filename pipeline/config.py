@@ -12,22 +12,23 @@ from typing import Any
 from models.decode.ctc_beam import BeamSearchOptions
 from models.decode.pool import DecoderRecipe
 from models.registry import ModelCard, find_model
-from models.voice_activity import CHUNK_SAMPLES, SpeechDetector
+from models.voice_activity import CHUNK_SAMPLES, SAMPLE_RATE_HZ, SpeechDetector
 from pipeline.errors import ConfigurationError
 from transforms.amplitude import NONE, NORMALISATIONS
 from transforms.audio_plan import AudioPlan
 from transforms.batch import BatchBudget
 from transforms.recognize import Recognition
 from transforms.schema import SCHEMA_VERSION
-from transforms.segment import FIXED, METHODS, SPEECH, Segmentation
+from transforms.segment import FIXED, METHODS, QUIET, SPEECH, Segmentation
 from transforms.speech import SpeechRules
 from transforms.stitch import StretchPlan
 from transforms.store import Stores
 
 DECODERS = ("beam", "greedy")
-CONTEXT_S = 2.0
-OVERLAP_S = 2.0
+CONTEXT_S = 1.5
 SEARCH_S = 1.0
+SEAM_S = 8.0
+OVERLAP_S = 2.0
 PAUSE_S = 0.3
 
 
@@ -108,14 +109,23 @@ class TranscriptionConfig:
             longest_s=self.segment_s,
             shortest_s=min(1.0, self.segment_s / 4),
             context_s=min(CONTEXT_S, self.segment_s / 8),
-            overlap_s=min(OVERLAP_S, self.segment_s / 8),
             search_s=min(SEARCH_S, self.segment_s / 16),
+            seam_s=min(SEAM_S, self.segment_s / 2),
+            overlap_s=min(OVERLAP_S, self.segment_s / 8),
             rules=SpeechRules(chunk_samples=CHUNK_SAMPLES),
         )
 
     @property
     def detector(self) -> SpeechDetector | None:
-        return SpeechDetector() if self.segmentation_method == SPEECH else None
+        """Raises `ConfigurationError` for a model that hears at another rate than the detector."""
+        if self.segmentation_method != SPEECH:
+            return None
+        if self.card.sample_rate_hz != SAMPLE_RATE_HZ:
+            raise ConfigurationError(
+                f"--segmentation speech hears at {SAMPLE_RATE_HZ} Hz, model {self.model} at "
+                f"{self.card.sample_rate_hz} Hz; choose {FIXED} or {QUIET}"
+            )
+        return SpeechDetector()
 
     @property
     def stretches(self) -> StretchPlan:
@@ -152,6 +162,8 @@ class TranscriptionConfig:
             "stretches": asdict(self.stretches),
             "audio": without_stores(asdict(self.audio_plan)),
         }
+        if self.detector is not None:
+            parts["detector"] = self.detector.fingerprint()
         if self.decoder == "beam":
             parts["beam"] = asdict(self.beam)
             parts["linguistic"] = self.card.linguistic_fingerprint()

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 PAUSE_S = 0.2
 SILENCE_S = 1.0
 MARGIN_S = 0.25
+BLOCK_S = 0.01
 SILENCE_PEAK = 10 ** (-70 / 20)
 
 
@@ -35,30 +36,32 @@ def is_silent(samples: NDArray[np.float32]) -> bool:
     The least significant bit of 16-bit audio, dithered, stays below -84 dB. A dead input often has
     an offset of its own, which nobody hears.
     """
-    return len(samples) == 0 or float(_loudness(samples).max()) < SILENCE_PEAK
+    if len(samples) == 0:
+        return True
+    offset = samples.mean(dtype=np.float64)
+    return float(max(samples.max() - offset, offset - samples.min())) < SILENCE_PEAK
 
 
 def sound_regions(samples: NDArray[np.float32], rate_hz: int) -> list[tuple[int, int]]:
     """Where there is any sound: what silences of at least `SILENCE_S` leave, in samples.
 
-    `MARGIN_S` of the silence on either side belong to the sound.
+    `MARGIN_S` of the silence on either side belong to the sound; silence is told by `BLOCK_S`.
     """
-    loud = np.flatnonzero(_loudness(samples) >= SILENCE_PEAK)
-    if len(loud) == 0:
+    block, margin = round(BLOCK_S * rate_hz), round(MARGIN_S * rate_hz)
+    starts = np.arange(0, len(samples), block)
+    if len(starts) == 0:
         return []
-    margin = round(MARGIN_S * rate_hz)
-    breaks = np.flatnonzero(np.diff(loud) > round(SILENCE_S * rate_hz))
-    starts = loud[np.append(0, breaks + 1)]
-    ends = loud[np.append(breaks, len(loud) - 1)] + 1
+    offset = np.float32(samples.mean(dtype=np.float64))
+    loudest = np.maximum(
+        np.maximum.reduceat(samples, starts) - offset, offset - np.minimum.reduceat(samples, starts)
+    )
+    loud = np.flatnonzero(loudest >= SILENCE_PEAK)
+    stretches = np.split(loud, np.flatnonzero(np.diff(loud) > round(SILENCE_S / BLOCK_S)) + 1)
     return [
-        (max(0, int(start) - margin), min(len(samples), int(end) + margin))
-        for start, end in zip(starts, ends, strict=True)
+        (
+            max(0, int(stretch[0]) * block - margin),
+            min(len(samples), (int(stretch[-1]) + 1) * block + margin),
+        )
+        for stretch in stretches
+        if len(stretch)
     ]
-
-
-def _loudness(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The distance of each sample from their mean."""
-    if len(samples) == 0:
-        return samples
-    distance: NDArray[np.float32] = np.abs(samples - np.float32(samples.mean(dtype=np.float64)))
-    return distance

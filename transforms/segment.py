@@ -32,12 +32,12 @@ class DetectorRecipe(Protocol):
 class Segmentation:
     """How spans are cut for a model that hears at most `longest_s` at once.
 
-    `fixed`: windows that overlap by twice `context_s`; what the model answers is joined again, at
+    `fixed`: windows that overlap by twice `context_s`. What the model answers is joined again, at
     the quietest place within `search_s` of where windows of one length would be joined. Where two
-    spans meet, each reads `overlap_s` beyond the seam. `speech`: the same where somebody
-    speaks, and nothing is heard elsewhere. `quiet`: pieces that tile, cut at
-    the quietest place, each of at least `shortest_s` and heard by itself. `frame_samples` lie
-    between two frames of the model's answer.
+    spans meet, both hear the same `seam_s` on either side, and read `overlap_s` beyond the seam.
+    `speech`: the same where somebody speaks; elsewhere nothing is heard. `quiet`: pieces that tile,
+    cut at the quietest place, each of at least `shortest_s` and heard by itself. `frame_samples`
+    lie between two frames of the model's answer.
     """
 
     method: str
@@ -45,9 +45,10 @@ class Segmentation:
     rate_hz: int
     longest_s: float = 30.0
     shortest_s: float = 1.0
-    context_s: float = 2.0
-    overlap_s: float = 2.0
+    context_s: float = 1.5
     search_s: float = 1.0
+    seam_s: float = 8.0
+    overlap_s: float = 2.0
     rules: SpeechRules = field(default_factory=SpeechRules)
 
     @property
@@ -56,10 +57,11 @@ class Segmentation:
             return round(seconds * self.rate_hz) // self.frame_samples
 
         return Reach(
-            frames(self.longest_s),
-            frames(self.context_s),
-            frames(self.overlap_s),
-            frames(self.search_s),
+            longest=frames(self.longest_s),
+            context=frames(self.context_s),
+            search=frames(self.search_s),
+            seam=frames(self.seam_s),
+            overlap=frames(self.overlap_s),
         )
 
     @property
@@ -67,7 +69,7 @@ class Segmentation:
         """How much a waveform should hold on either side of its span."""
         if self.method == QUIET:
             return 0.0
-        return self.context_s + self.overlap_s + self.frame_samples / self.rate_hz
+        return self.seam_s + self.frame_samples / self.rate_hz
 
 
 def cut_positions(

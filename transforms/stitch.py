@@ -146,7 +146,9 @@ def cut_stretches(emitted: Sequence[EmittedSegment], plan: StretchPlan) -> list[
     first, last = (passage.start_samples - row_samples) // frame, rows
     if emitted[-1].segment.kept_end is not None:
         last = (passage.end_samples - row_samples) // frame
-    cuts = cut_emission(log_probs, first, last, plan)
+    # What the model hears at once is searched at once; it may have a frame more than is counted.
+    alone = passage.num_segments == 1
+    cuts = [Cut(0, rows, first, last)] if alone else cut_emission(log_probs, first, last, plan)
     # The edge between two rows lies half a frame before the later one.
     edges = [row_samples + cut.first * frame - frame // 2 for cut in cuts[1:]]
     starts = [passage.start_samples, *edges]

@@ -22,25 +22,24 @@ class Reach:
     """Sizes of windows in frames.
 
     A window has at most `longest`; every kept frame has `context` on both sides, but for those near
-    the ends of the sound. The edge between two windows may be moved by up to `search`. At a seam
-    between spans, frames are kept up to `overlap` beyond it. Raises `ValueError` where a window
-    does not hold all that.
+    the ends of the sound. The edge between two windows may be moved by up to `search`. The window
+    at a seam between spans reaches `seam` to both sides; beyond the seam, `overlap` frames of it
+    are kept. Raises `ValueError` where a window does not hold all that.
     """
 
     longest: int
     context: int
+    search: int
+    seam: int
     overlap: int
-    search: int = 0
 
     def __post_init__(self) -> None:
-        needed = max(1 + 2 * self.context + 5 * self.search, 2 * self.seam)
-        if min(self.context, self.overlap - 1, self.search) < 0 or self.longest < needed:
-            raise ValueError(f"windows of {self.longest} frames do not fit {self}")
-
-    @property
-    def seam(self) -> int:
-        """How far beyond a seam its window reaches."""
-        return self.context + self.overlap
+        if (
+            min(self.context, self.search, self.overlap - 1) < 0
+            or self.longest <= 2 * self.context + 5 * self.search
+            or not self.context + self.overlap <= self.seam <= self.longest // 2
+        ):
+            raise ValueError(f"windows cannot be planned with {self}")
 
 
 Settle = Callable[[int], int]
@@ -91,13 +90,14 @@ def plan_passage(
     """
     windows = []
     inner_start, inner_end = start, end
+    kept = reach.seam - reach.context
     if seams[0]:
-        inner_start = min(start + reach.overlap, (start + end) // 2 if seams[1] else end)
+        inner_start = min(start + kept, (start + end) // 2 if seams[1] else end)
         windows.append(
             _seam_window(start, max(audible[0], start - reach.overlap), inner_start, reach, audible)
         )
     if seams[1]:
-        inner_end = max(end - reach.overlap, inner_start)
+        inner_end = max(end - kept, inner_start)
     around = (audible[0] if seams[0] else start, audible[1] if seams[1] else end)
     windows += plan_windows(inner_start, inner_end, reach, around, settle)
     if seams[1]:

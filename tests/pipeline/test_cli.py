@@ -24,6 +24,7 @@ SPEECH = str(DATA / "audio" / "librispeech-1089-134691-0000.flac")
         ([SPEECH, "--decoder", "magic"], "choose beam or greedy"),
         ([SPEECH, "--batch-seconds", "10"], "must hold one segment"),
         ([SPEECH, "--segment-seconds", "31"], "1 to 30 s"),
+        ([SPEECH, "--segmentation", "loud"], "choose fixed or speech or quiet"),
         ([SPEECH, "--num-workers", "0"], "at least 1"),
         ([SPEECH, "--device", "tpu"], "choose cpu, cuda or cuda:N"),
         ([SPEECH, "--frobnicate", "7"], "unknown argument: --frobnicate 7"),

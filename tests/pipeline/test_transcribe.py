@@ -303,3 +303,24 @@ def test_greedy_gives_phonemes(tmp_path: Path) -> None:
     assert row["recording_id"] == source
     assert row["text"].split()[0] == "hi"
     assert row["text"] in printed
+
+
+@pytest.mark.parametrize("method", ["speech", "quiet"])
+def test_other_ways_of_segmentation(method: str, tmp_path: Path) -> None:
+    voice, rate_hz = soundfile.read(DATA / "audio" / "librispeech-1089-134691-0000.flac")
+    noise = np.random.default_rng(0).normal(0, 0.002, 10 * rate_hz)
+    soundfile.write(tmp_path / "rare.wav", np.concatenate([noise, voice, noise]), rate_hz)
+    arguments = ["--segmentation", method, "--output", str(tmp_path / "out")]
+    exit_code, _ = run(["transcribe", str(tmp_path / "rare.wav"), *arguments])
+    assert exit_code == 0
+    (row,) = read_rows(tmp_path / "out", "recordings")
+    assert (row["status"], row["num_segments"]) == ("ok", 1)
+    assert row["text"].startswith("he could")
+    assert row["text"].endswith("no longer")
+    (segment,) = read_rows(tmp_path / "out", "transcripts")
+    assert row["speech_duration"] == pytest.approx(segment["end"] - segment["start"])
+    if method == "speech":
+        assert row["speech_duration"] < 3
+        assert 9 < segment["start"] < 11
+    else:
+        assert row["speech_duration"] == row["duration"]

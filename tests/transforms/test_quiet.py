@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from transforms.quiet import PAUSE_S, SILENCE_PEAK, is_silent, quietest_sample
+from transforms.quiet import PAUSE_S, SILENCE_PEAK, is_silent, quietest_sample, sound_regions
 
 RATE_HZ = 8000
 HALF_PAUSE = round(PAUSE_S * RATE_HZ / 2)
@@ -95,3 +97,30 @@ def test_an_offset_and_dither_are_silent(offset: float) -> None:
     assert is_silent((offset + bits / 32_768).astype(np.float32))
     whisper = 0.001 * np.sin(np.arange(480_000) / 10)
     assert not is_silent((offset + whisper).astype(np.float32))
+
+
+def tone(count: int, peak: float) -> NDArray[np.float32]:
+    return np.resize(np.array([peak, -peak], np.float32), count)
+
+
+@given(st.lists(st.tuples(st.integers(1, 3000), st.booleans()), max_size=12))
+def test_sound_regions_hold_every_sound(stretches: list[tuple[int, bool]]) -> None:
+    parts = [tone(2 * count, 0.5 if loud else 1e-4) for count, loud in stretches]
+    samples = np.concatenate([np.zeros(0, np.float32), *parts])
+    regions = sound_regions(samples, 1000)
+    inside = np.zeros(len(samples), dtype=bool)
+    for start, end in regions:
+        assert 0 <= start < end <= len(samples)
+        assert not inside[start:end].any()
+        inside[start:end] = True
+    assert inside[np.abs(samples) == 0.5].all()
+    for (_, before), (after, _) in itertools.pairwise(regions):
+        assert after - before >= 1000 - 500
+
+
+def test_a_long_silence_parts_sound_and_a_short_one_does_not() -> None:
+    samples = tone(10_000, 0.5)
+    samples[2000:2900] = 0.0
+    samples[5000:6500] = 0.0
+    assert sound_regions(samples, 1000) == [(0, 5250), (6250, 10_000)]
+    assert sound_regions(np.zeros(5000, np.float32), 1000) == []

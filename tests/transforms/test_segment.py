@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 import apache_beam as beam
 import numpy as np
@@ -14,8 +15,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from transforms.quiet import is_silent
-from transforms.records import Recording, SpanOutcome, Track, Waveform
-from transforms.segment import QUIET, CutSegments, Segmentation, cut_positions, cut_segments
+from transforms.records import Recording, Segment, SpanOutcome, Track, Waveform
+from transforms.segment import (
+    QUIET,
+    SPEECH,
+    CutSegments,
+    Detect,
+    Segmentation,
+    cut_positions,
+    cut_segments,
+)
+from transforms.speech import SpeechRules
 
 RATE_HZ = 1000
 FRAME_SAMPLES = 20
@@ -147,3 +157,100 @@ def test_every_span_has_one_outcome() -> None:
         )
         places = cut.segments | beam.Map(lambda s: (s.span_index, s.passage.index, len(s.samples)))
         assert_that(places, equal_to([(0, 0, 3000)]), label="segments")
+
+
+CHUNK = 100
+SPEAKING = Segmentation(
+    SPEECH,
+    FRAME_SAMPLES,
+    RATE_HZ,
+    longest_s=4.0,
+    context_s=0.4,
+    search_s=0.2,
+    seam_s=1.0,
+    overlap_s=0.4,
+    rules=SpeechRules(chunk_samples=CHUNK, margin_s=0.2),
+)
+
+
+def probabilities(count: int, *speaking: tuple[int, int]) -> NDArray[np.float32]:
+    values = np.zeros(-(-count // CHUNK), np.float32)
+    for start, end in speaking:
+        values[start // CHUNK : end // CHUNK] = 1.0
+    return values
+
+
+def passages(segments: list[Segment]) -> list[tuple[int, int]]:
+    return [
+        (passage.start_samples, passage.end_samples)
+        for passage in dict.fromkeys(segment.passage for segment in segments)
+    ]
+
+
+def test_only_speech_is_heard() -> None:
+    speech = probabilities(20_000, (1000, 2000), (5000, 15_000))
+    segments = cut_segments(waveform(noise(20_000), start=5000), SPEAKING, speech)
+    assert passages(segments) == [(5800, 7200), (9800, 20_200)]
+    assert segments[0].passage.num_segments == 1
+    assert segments[1].passage.num_segments == len(segments) - 1 > 2
+    assert segments[-1].passage.closes_tracks
+    for segment in segments:
+        assert len(segment.samples) <= 4000
+
+
+def test_where_nobody_speaks_nothing_is_heard() -> None:
+    assert cut_segments(waveform(noise(9000)), SPEAKING, probabilities(9000)) == []
+
+
+def test_a_detector_in_doubt_is_not_believed() -> None:
+    doubtful = np.full(90, 0.2, np.float32)
+    segments = cut_segments(waveform(noise(9000)), SPEAKING, doubtful)
+    assert passages(segments) == [(0, 9000)]
+
+
+@given(st.integers(2000, 8000), st.integers(0, 2000), st.integers(0, 2000))
+def test_speech_over_an_edge_belongs_to_both_spans(edge: int, before: int, after: int) -> None:
+    around = 1020
+    samples = noise(10_000)
+    track = waveform(samples, num_spans=2).tracks
+    left = Waveform(track, 0, 0, RATE_HZ, samples[: edge + around], None, edge)
+    right = Waveform(track, 1, edge - around, RATE_HZ, samples[edge - around :], edge, None)
+    speaking = (max(0, edge - before - 200), edge + after + 200)
+    whole = probabilities(10_000, speaking)
+    starts = left.start_samples, right.start_samples
+    found = [
+        passages(cut_segments(span, SPEAKING, _shifted(whole, start, len(span.samples))))
+        for span, start in zip((left, right), starts, strict=True)
+    ]
+    seam = edge // FRAME_SAMPLES * FRAME_SAMPLES
+    owned = sorted(found[0] + found[1])
+    assert all(end <= seam for _, end in found[0])
+    assert all(start >= seam for start, _ in found[1])
+    assert (owned[0][1], owned[-1][0]) == (seam, seam)
+    assert owned[0][0] <= speaking[0] // CHUNK * CHUNK
+    assert owned[-1][1] >= min(speaking[1] // CHUNK * CHUNK, edge + around)
+
+
+def _shifted(whole: NDArray[np.float32], start: int, count: int) -> NDArray[np.float32]:
+    """What the detector would say of a span: its chunks are counted from the span's start."""
+    middles = start + CHUNK * np.arange(-(-count // CHUNK)) + CHUNK // 2
+    return whole[np.minimum(middles // CHUNK, len(whole) - 1)]
+
+
+@dataclass(frozen=True)
+class LoudIsSpeech:
+    def load(self) -> Detect:
+        def detect(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+            chunks = samples[: len(samples) // CHUNK * CHUNK].reshape(-1, CHUNK)
+            return (np.abs(chunks).max(axis=1) > 0.1).astype(np.float32)
+
+        return detect
+
+
+def test_a_worker_asks_its_detector() -> None:
+    samples = noise(9000)
+    samples[:6000] *= 0.01
+    with Pipeline(runner="FnApiRunner") as pipeline:
+        cut = pipeline | beam.Create([waveform(samples)]) | CutSegments(SPEAKING, LoudIsSpeech())
+        places = cut.segments | beam.Map(lambda s: (s.passage.start_samples, s.passage.end_samples))
+        assert_that(places, equal_to([(5800, 9000)]), label="segments")

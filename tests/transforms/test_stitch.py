@@ -46,8 +46,9 @@ SEGMENTATION = Segmentation(
     longest_s=2.0,
     shortest_s=0.2,
     context_s=0.2,
-    overlap_s=0.2,
     search_s=0.1,
+    seam_s=0.6,
+    overlap_s=0.2,
 )
 
 
@@ -277,12 +278,12 @@ def test_stretches_and_failures_come_out_of_a_pipeline() -> None:
         assert_that(errors, equal_to([("recognize", "IncompleteError")]), label="failures")
 
 
-def test_a_quiet_passage_is_its_own_emission() -> None:
-    passage = Passage(0, 1, 500, 1100)
+def test_what_is_heard_at_once_is_searched_at_once() -> None:
+    passage = Passage(0, 1, 500, 1500)
     track = Track(Recording("r", "r.wav"), None, RATE_HZ, 1, 2000, 0, 2000, "f", 1)
-    segment = Segment((track,), 0, passage, 0, 500, RATE_HZ, sound(600))
-    log_probs = emission([SOUND] * 31)
+    segment = Segment((track,), 0, passage, 0, 500, RATE_HZ, sound(1000))
+    log_probs = emission([SOUND] * 51)
     (stretch,) = cut_stretches([EmittedSegment(segment, log_probs)], PLAN)
     np.testing.assert_array_equal(stretch.log_probs, log_probs)
-    assert (stretch.start_samples, stretch.end_samples, stretch.row_samples) == (500, 1100, 500)
-    assert (stretch.first_row, stretch.last_row) == (0, 31)
+    assert (stretch.start_samples, stretch.end_samples, stretch.row_samples) == (500, 1500, 500)
+    assert (stretch.first_row, stretch.last_row) == (0, 51)

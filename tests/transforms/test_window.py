@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from transforms.window import Reach, Window, plan_passage, plan_windows
 
-reaches = st.tuples(
-    st.integers(0, 8), st.integers(1, 8), st.integers(0, 4), st.integers(1, 40)
-).map(
-    lambda sizes: Reach(
-        2 * (sizes[0] + sizes[1]) + 5 * sizes[2] + sizes[3], sizes[0], sizes[1], sizes[2]
-    )
-)
+
+@st.composite
+def reaches(draw: st.DrawFn) -> Reach:
+    context, search = draw(st.integers(0, 8)), draw(st.integers(0, 4))
+    overlap = draw(st.integers(1, 8))
+    seam = context + overlap + draw(st.integers(0, 8))
+    needed = max(2 * seam, 2 * context + 5 * search + 1)
+    return Reach(needed + draw(st.integers(0, 40)), context, search, seam, overlap)
 
 
 def assert_kept_once(windows: list[Window], start: int, end: int) -> None:
@@ -31,7 +32,7 @@ def assert_kept_once(windows: list[Window], start: int, end: int) -> None:
 @given(
     st.integers(-50, 50),
     st.integers(1, 400),
-    reaches,
+    reaches(),
     st.tuples(st.integers(0, 30), st.integers(0, 30)),
     st.randoms(use_true_random=False),
 )
@@ -51,7 +52,7 @@ def test_frames_are_kept_once_with_context(
         assert window.kept_start < window.kept_end
 
 
-@given(st.integers(1, 2000), reaches)
+@given(st.integers(1, 2000), reaches())
 def test_there_are_no_more_windows_than_needed(length: int, reach: Reach) -> None:
     windows = plan_windows(0, length, reach, (0, length), int)
     fewer = len(windows) - 1
@@ -62,7 +63,7 @@ def test_there_are_no_more_windows_than_needed(length: int, reach: Reach) -> Non
 
 
 def test_what_fits_is_one_window() -> None:
-    reach = Reach(longest=30, context=4, overlap=2)
+    reach = Reach(longest=30, context=4, search=0, seam=6, overlap=2)
     assert plan_windows(0, 30, reach, (0, 30), int) == [Window(0, 30, 0, 30)]
     assert plan_windows(0, 31, reach, (0, 31), int) == [
         Window(0, 19, 0, 15),
@@ -74,7 +75,7 @@ def test_what_fits_is_one_window() -> None:
 @given(
     st.integers(1, 300),
     st.tuples(st.integers(1, 30), st.integers(1, 30)),
-    reaches,
+    reaches(),
     st.tuples(st.booleans(), st.booleans()),
 )
 def test_passages_reach_beyond_their_seams(
@@ -93,7 +94,7 @@ def test_passages_reach_beyond_their_seams(
         assert audible[0] <= window.start < window.end <= audible[1]
 
 
-@given(st.integers(1, 300), st.integers(1, 300), reaches)
+@given(st.integers(1, 300), st.integers(1, 300), reaches())
 def test_neighbours_hear_the_same_around_their_seam(left: int, right: int, reach: Reach) -> None:
     seam = 1000
     audible = (seam - left, seam + right)
@@ -108,7 +109,11 @@ def test_neighbours_hear_the_same_around_their_seam(left: int, right: int, reach
     assert seam in shared
 
 
-@pytest.mark.parametrize("sizes", [(4, 2, 0, 0), (10, 2, 4, 0), (10, -1, 2, 0), (10, 2, 2, 2)])
-def test_sizes_that_do_not_fit_are_refused(sizes: tuple[int, int, int, int]) -> None:
-    with pytest.raises(ValueError, match="frames"):
+@pytest.mark.parametrize(
+    "sizes",
+    [(9, 2, 1, 3, 1), (20, -1, 0, 3, 1), (20, 2, -1, 3, 1), (20, 2, 1, 2, 1), (20, 2, 1, 11, 1)],
+)
+def test_sizes_that_do_not_fit_are_refused(sizes: tuple[int, int, int, int, int]) -> None:
+    assert Reach(20, 2, 1, 3, 1).longest == 20
+    with pytest.raises(ValueError, match="cannot be planned"):
         Reach(*sizes)
