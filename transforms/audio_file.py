@@ -71,7 +71,9 @@ class AudioFile:
             self.stored.check()
             if block.first_sample >= last:
                 return
-            yield replace(block, frames=block.frames[: last - block.first_sample])
+            if block.end_sample > last:
+                block = replace(block, frames=block.frames[: last - block.first_sample])
+            yield block
         self.stored.check()
 
 
@@ -95,7 +97,7 @@ def open_audio(uri: str, stores: Stores) -> Iterator[AudioFile]:
             yield file
         except RecordingError:
             raise
-        except OSError as error:
+        except (OSError, av.FFmpegError) as error:
             raise UnreadableAudioError(f"{uri} cannot be read to its end: {error}") from error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import BinaryIO
@@ -23,13 +23,15 @@ from transforms.reader import AudioHeader, Block
 
 UNSTAMPED = {"mp3", "aac", "amr", "ac3"}
 """Streams of frames without timestamps: FFmpeg counts the frames that it finds."""
-COUNTED = {"mov", "flac", "wav", "w64", "aiff", "au", "caf"}
+COUNTED = {"mov", "flac", "ogg", "wav", "w64", "aiff", "au", "caf"}
 """Headers that count samples; elsewhere a duration is an estimate, or that of another stream."""
-SEEKABLE = {"flac"}
-"""Frames that say which sample they begin with."""
+SEEKABLE = {"flac", "ogg"}
+"""Frames or pages that say which sample they are."""
 TOLERANCE_S = Fraction(1, 10)
 MICROSECONDS = 1_000_000
 UNCOUNTED = 2**62
+LONGEST_HOLE_S = 3600
+"""A timestamp further ahead than this is damaged, not a pause."""
 MOST_ERRORS = 64
 SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63}
 
@@ -38,7 +40,8 @@ class FfmpegReader:
     """One file, opened anew by each pass over it. Its best audio stream is read.
 
     Samples are placed by their timestamps where these leave a hole of more than `TOLERANCE_S`, and
-    one after another otherwise, so that rounded timestamps do not tear the sound.
+    one after another otherwise, so that rounded timestamps do not tear the sound. A FLAC frame
+    says exactly where it belongs.
     """
 
     def __init__(self, stored: BinaryIO, demuxer: str) -> None:
@@ -67,6 +70,7 @@ class FfmpegReader:
                 sample_rate_hz=self._rate_hz,
                 num_channels=self._num_channels,
                 num_samples=num_samples,
+                seekable=self._demuxer in SEEKABLE,
                 missing_samples=(
                     max(0, promised - num_samples)
                     if promised - num_samples > self._tolerance_samples
@@ -81,13 +85,11 @@ class FfmpegReader:
                 second = Fraction(first - self._rate_hz, self._rate_hz)
                 container.seek(int(second / _time_base(stream)), stream=stream)
             for block in self._decode(container, stream, begins_anywhere=seeks):
-                if block.end_sample > first or not len(block.frames):
-                    skipped = max(0, first - block.first_sample)
-                    yield Block(
-                        block.first_sample + min(skipped, len(block.frames)),
-                        block.frames[skipped:],
-                        block.after_loss,
-                    )
+                if block.first_sample >= first:
+                    yield block
+                elif block.end_sample > first:
+                    skipped = first - block.first_sample
+                    yield Block(first, block.frames[skipped:], block.after_loss)
 
     def _decode(
         self, container: InputContainer, stream: AudioStream, begins_anywhere: bool
@@ -95,6 +97,7 @@ class FfmpegReader:
         end = self._counted_samples(container, stream)
         unstamped = self._demuxer in UNSTAMPED
         junk = Junk(self._stored)
+        stamp = self._stamps(container, stream)
         position = shift = frame_samples = 0
         started = lost = False
         for packet, frames in _packets(container, stream):
@@ -108,16 +111,19 @@ class FfmpegReader:
                 lost = lost and count is not None
                 position += (count or 0) * frame_samples if started else 0
             for frame in frames:
-                stamped = self._stamp(frame, container)
+                stamped = stamp(frame)
                 if not started and stamped is not None:
-                    near = abs(stamped) <= self._tolerance_samples and not begins_anywhere
-                    shift = stamped if near else 0
-                    position = max(0, stamped - shift)
+                    late = begins_anywhere or self._is_hole(stamped)
+                    shift, position = (0, max(0, stamped)) if late else (stamped, 0)
                 elif stamped is not None and not unstamped:
                     ahead = stamped - shift - position
-                    position += ahead if ahead > self._tolerance_samples else 0
+                    if self._is_hole(ahead):
+                        position += ahead
+                        # Nothing pauses in a stream whose samples are counted.
+                        lost = lost or self._demuxer in SEEKABLE
                 started = True
                 samples = self._samples_of(frame)
+                lost = lost or (frame.samples > 0 and len(samples) == 0)
                 samples = samples if end is None else samples[: max(0, end - position)]
                 yield Block(position, samples, lost)
                 position += len(samples)
@@ -127,22 +133,40 @@ class FfmpegReader:
                 position += junk.frames_at_end() * frame_samples
             yield Block(position, np.zeros((0, self._num_channels), np.float32), lost)
 
-    def _stamp(self, frame: AudioFrame, container: InputContainer) -> int | None:
-        if frame.pts is None or frame.time_base is None:
-            return None
-        begin = Fraction(container.start_time or 0, MICROSECONDS)
-        return round((frame.pts * frame.time_base - begin) * self._rate_hz)
+    def _stamps(
+        self, container: InputContainer, stream: AudioStream
+    ) -> Callable[[AudioFrame], int | None]:
+        """From a frame to the sample that its timestamp names, counted from the file's begin."""
+        ticks = _time_base(stream) * self._rate_hz
+        begin = round(Fraction(container.start_time or 0, MICROSECONDS) * self._rate_hz)
+
+        def stamp(frame: AudioFrame) -> int | None:
+            if frame.pts is None:
+                return None
+            return round(frame.pts * ticks.numerator / ticks.denominator) - begin
+
+        return stamp
+
+    def _is_hole(self, ahead: int) -> bool:
+        """Whether a timestamp so many samples ahead of the sound leaves a hole in it."""
+        least = 0 if self._demuxer == "flac" else self._tolerance_samples
+        return least < ahead <= LONGEST_HOLE_S * self._rate_hz
 
     def _samples(self, duration: int | None, stream: AudioStream) -> int:
         return round((duration or 0) * _time_base(stream) * self._rate_hz)
 
     def _samples_of(self, frame: AudioFrame) -> NDArray[np.float32]:
-        """`(samples, channels)` float32, whatever the frame holds."""
-        if frame.sample_rate != self._rate_hz or frame.layout.nb_channels != self._num_channels:
+        """`(samples, channels)` float32, whatever the frame holds; none where it makes no sense."""
+        if frame.sample_rate == self._rate_hz and frame.layout.nb_channels == self._num_channels:
+            return _floats(frame)
+        # A stream may change in the middle, as when advertisements are put into a programme.
+        try:
             converter = AudioResampler("fltp", self._layout, self._rate_hz)
             converted = [*converter.resample(frame), *converter.resample(None)]
-            return np.concatenate([_floats(each) for each in converted])
-        return _floats(frame)
+        except av.FFmpegError:
+            converted = []
+        pieces = [_floats(each) for each in converted]
+        return np.concatenate([*pieces, np.zeros((0, self._num_channels), np.float32)])
 
     def _counted_samples(self, container: InputContainer, stream: AudioStream) -> int | None:
         if self._demuxer not in COUNTED or not stream.duration:
@@ -162,16 +186,18 @@ class FfmpegReader:
 
     def _scan(self, container: InputContainer, stream: AudioStream) -> int:
         """Samples by the packets' durations and timestamps, without decoding."""
-        counted, end = 0, Fraction(0)
-        begin = Fraction(container.start_time or 0, MICROSECONDS)
-        time_base = _time_base(stream)
+        counted = end = 0
+        ticks = _time_base(stream) * self._rate_hz
+        begin = round(Fraction(container.start_time or 0, MICROSECONDS) * self._rate_hz)
         for packet in _demux(container, stream):
             if packet is None or not packet.size:
                 continue
             counted += self._samples(packet.duration, stream) - _skipped_samples(packet)
-            if packet.pts is not None:
-                end = max(end, (packet.pts + (packet.duration or 0)) * time_base - begin)
-        return counted if self._demuxer in UNSTAMPED else max(counted, round(end * self._rate_hz))
+            if packet.pts is not None and self._demuxer not in UNSTAMPED:
+                stamped = round((packet.pts + (packet.duration or 0)) * ticks) - begin
+                if stamped - max(counted, end) <= LONGEST_HOLE_S * self._rate_hz:
+                    end = max(end, stamped)
+        return max(counted, end)
 
     @contextmanager
     def _open(self) -> Iterator[tuple[InputContainer, AudioStream]]:
@@ -209,7 +235,8 @@ def _demux(container: InputContainer, stream: AudioStream) -> Iterator[Packet[Au
                 errors = 0
                 yield packet
             return
-        except av.FFmpegError:
+        except (av.FFmpegError, IndexError):
+            # IndexError: PyAV meets a packet of a stream that began after the file was opened.
             errors += 1
             yield None
 

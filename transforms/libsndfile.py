@@ -12,7 +12,7 @@ import soundfile
 from transforms.reader import AudioHeader, Block
 
 STREAMED_SIZE = 0x7FFFFF00
-BLOCK_SAMPLES = 4096
+BLOCK_SAMPLES = 16_384
 
 
 class SndfileReader:
