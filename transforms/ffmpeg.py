@@ -44,9 +44,11 @@ class FfmpegReader:
     says exactly where it belongs.
     """
 
-    def __init__(self, stored: BinaryIO, demuxer: str) -> None:
+    def __init__(self, stored: BinaryIO, demuxer: str, most_samples: int | None = None) -> None:
+        """A header that counts more than `most_samples` is not believed."""
         self._stored = stored
         self._demuxer = demuxer
+        self._most_samples = most_samples
         with self._open() as (container, stream):
             self._rate_hz = stream.codec_context.sample_rate
             self._num_channels = stream.codec_context.channels
@@ -176,7 +178,8 @@ class FfmpegReader:
             begin = Fraction(container.start_time, MICROSECONDS)
             late = max(late, stream.start_time * _time_base(stream) - begin)
             late = late if late > TOLERANCE_S else Fraction(0)
-        return round((late + stream.duration * _time_base(stream)) * self._rate_hz)
+        counted = round((late + stream.duration * _time_base(stream)) * self._rate_hz)
+        return counted if self._most_samples is None or counted <= self._most_samples else None
 
     def _promised_samples(self, container: InputContainer, stream: AudioStream) -> int:
         """What a header says where it is neither an estimate nor about another stream; else 0."""

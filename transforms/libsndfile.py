@@ -11,7 +11,8 @@ import soundfile
 
 from transforms.reader import AudioHeader, Block
 
-STREAMED_SIZE = 0x7FFFFF00
+STREAMED_SIZE = 0x7FFF_0000
+"""Close to 2 GiB and above: what writers put there who do not know the length yet."""
 BLOCK_SAMPLES = 16_384
 
 
