@@ -114,7 +114,10 @@ class FfmpegReader:
                 position += (count or 0) * frame_samples if started else 0
             for frame in frames:
                 stamped = stamp(frame)
-                if not started and stamped is not None:
+                if not started and self._demuxer == "aac":
+                    # Its first frame holds nothing but the coder's delay, and ADTS does not say so.
+                    position = (stamped or 0) - frame.samples
+                elif not started and stamped is not None:
                     late = begins_anywhere or self._is_hole(stamped)
                     shift, position = (0, max(0, stamped)) if late else (stamped, 0)
                 elif stamped is not None and not unstamped:
@@ -126,6 +129,8 @@ class FfmpegReader:
                 started = True
                 samples = self._samples_of(frame)
                 lost = lost or (frame.samples > 0 and len(samples) == 0)
+                if position < 0:
+                    samples, position = samples[-position:], min(0, position + len(samples))
                 samples = samples if end is None else samples[: max(0, end - position)]
                 yield Block(position, samples, lost)
                 position += len(samples)
@@ -190,12 +195,15 @@ class FfmpegReader:
     def _scan(self, container: InputContainer, stream: AudioStream) -> int:
         """Samples by the packets' durations and timestamps, without decoding."""
         counted = end = 0
+        primed = self._demuxer != "aac"
         ticks = _time_base(stream) * self._rate_hz
         begin = round(Fraction(container.start_time or 0, MICROSECONDS) * self._rate_hz)
         for packet in _demux(container, stream):
             if packet is None or not packet.size:
                 continue
-            counted += self._samples(packet.duration, stream) - _skipped_samples(packet)
+            if primed:
+                counted += self._samples(packet.duration, stream) - _skipped_samples(packet)
+            primed = True
             if packet.pts is not None and self._demuxer not in UNSTAMPED:
                 stamped = round((packet.pts + (packet.duration or 0)) * ticks) - begin
                 if stamped - max(counted, end) <= LONGEST_HOLE_S * self._rate_hz:
