@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import av
 import soundfile
 
-from transforms.container import Container, sniff
+from transforms.container import Container, head_of, sniff
 from transforms.errors import (
     EmptyAudioError,
     RecordingError,
@@ -110,11 +110,16 @@ def _read_with(stored: StoredFile, uri: str) -> Iterator[AudioFile]:
     stored.check()
     if container is not None and not container.is_media:
         raise UnreadableAudioError(f"{uri} is not audio: it is {container.name}")
+    if container is not None and container.name == "sphere" and b"shorten" in head_of(stored)[0]:
+        raise UnsupportedAudioError(
+            f"{uri} is NIST sphere compressed with shorten, which cannot be read; "
+            "unpack it with sph2pipe"
+        )
     try:
         reader = _reader(stored, container)
     except (soundfile.LibsndfileError, av.FFmpegError) as error:
         stored.check()
-        raise _refusal(uri, stored, container, error) from error
+        raise _refusal(uri, container, error) from error
     except UnsupportedAudioError as error:
         raise UnsupportedAudioError(f"{uri} {error}") from error
     stored.check()
@@ -152,16 +157,7 @@ def _most_samples(stored: StoredFile) -> int | None:
     return None if stored.stat.size is None else stored.stat.size * SAMPLES_A_BYTE
 
 
-def _refusal(
-    uri: str, stored: StoredFile, container: Container | None, error: Exception
-) -> RecordingError:
-    if container is not None and container.name == "sphere":
-        stored.seek(0)
-        if b"shorten" in stored.read(1024):
-            return UnsupportedAudioError(
-                f"{uri} is NIST sphere compressed with shorten, which cannot be read; "
-                "unpack it with sph2pipe"
-            )
+def _refusal(uri: str, container: Container | None, error: Exception) -> UnreadableAudioError:
     if isinstance(error, soundfile.LibsndfileError):
         reason = error.error_string
     else:
