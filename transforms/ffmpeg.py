@@ -17,32 +17,22 @@ from av.container import InputContainer
 from av.packet import Packet
 from numpy.typing import NDArray
 
+from transforms.clock import LONGEST_HOLE_S, SEEKABLE, UNSTAMPED, Clock
 from transforms.errors import UnsupportedAudioError
 from transforms.junk import Junk, is_no_sound, promised_by_xing
 from transforms.reader import AudioHeader, Block
 
-UNSTAMPED = {"mp3", "aac", "amr", "ac3"}
-"""Streams of frames without timestamps: FFmpeg counts the frames that it finds."""
 COUNTED = {"mov", "flac", "ogg", "wav", "w64", "aiff", "au", "caf"}
 """Headers that count samples; elsewhere a duration is an estimate, or that of another stream."""
-SEEKABLE = {"flac", "ogg"}
-"""Frames or pages that say which sample they are."""
 TOLERANCE_S = Fraction(1, 10)
 MICROSECONDS = 1_000_000
 UNCOUNTED = 2**62
-LONGEST_HOLE_S = 3600
-"""A timestamp further ahead than this is damaged, not a pause."""
 MOST_ERRORS = 64
 SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63}
 
 
 class FfmpegReader:
-    """One file, opened anew by each pass over it. Its best audio stream is read.
-
-    Samples are placed by their timestamps where these leave a hole of more than `TOLERANCE_S`, and
-    one after another otherwise, so that rounded timestamps do not tear the sound. A FLAC frame
-    says exactly where it belongs.
-    """
+    """One file, opened anew by each pass over it. Its best audio stream is read."""
 
     def __init__(self, stored: BinaryIO, demuxer: str, most_samples: int | None = None) -> None:
         """A header that counts more than `most_samples` is not believed."""
@@ -97,48 +87,33 @@ class FfmpegReader:
         self, container: InputContainer, stream: AudioStream, begins_anywhere: bool
     ) -> Iterator[Block]:
         end = self._counted_samples(container, stream)
-        unstamped = self._demuxer in UNSTAMPED
-        junk = Junk(self._stored)
+        clock = Clock(self._demuxer, self._rate_hz, begins_anywhere)
         stamp = self._stamps(container, stream)
-        position = shift = frame_samples = 0
-        started = lost = False
+        junk = Junk(self._stored) if self._demuxer in UNSTAMPED else None
+        frame_samples = 0
         for packet, frames in _packets(container, stream):
             if frames is None:
-                tag = packet is not None and unstamped and is_no_sound(bytes(packet))
-                lost = lost or (started and not tag)
+                if junk is None or packet is None or not is_no_sound(bytes(packet)):
+                    clock.miss()
                 continue
-            if packet is not None and packet.size and unstamped:
-                count = junk.frames_before(packet, lost)
+            if junk is not None and packet is not None and packet.size:
+                count = junk.frames_before(packet, clock.lost)
                 frame_samples = self._samples(packet.duration, stream)
-                lost = lost and count is not None
-                position += (count or 0) * frame_samples if started else 0
+                clock.lost = clock.lost and count is not None
+                clock.skip((count or 0) * frame_samples)
             for frame in frames:
-                stamped = stamp(frame)
-                if not started and self._demuxer == "aac":
-                    # Its first frame holds nothing but the coder's delay, and ADTS does not say so.
-                    position = (stamped or 0) - frame.samples
-                elif not started and stamped is not None:
-                    late = begins_anywhere or self._is_hole(stamped)
-                    shift, position = (0, max(0, stamped)) if late else (stamped, 0)
-                elif stamped is not None and not unstamped:
-                    ahead = stamped - shift - position
-                    if self._is_hole(ahead):
-                        position += ahead
-                        # Nothing pauses in a stream whose samples are counted.
-                        lost = lost or self._demuxer in SEEKABLE
-                started = True
                 samples = self._samples_of(frame)
-                lost = lost or (frame.samples > 0 and len(samples) == 0)
-                if position < 0:
-                    samples, position = samples[-position:], min(0, position + len(samples))
+                if not len(samples):
+                    clock.miss()
+                    continue
+                clock.place(stamp(frame), len(samples))
+                position, samples = clock.position, samples[max(0, -clock.position) :]
                 samples = samples if end is None else samples[: max(0, end - position)]
-                yield Block(position, samples, lost)
-                position += len(samples)
-                lost = False
-        if lost and not (unstamped and junk.ends_in_tag()):
-            if unstamped:
-                position += junk.frames_at_end() * frame_samples
-            yield Block(position, np.zeros((0, self._num_channels), np.float32), lost)
+                yield Block(max(0, position), samples, clock.lost)
+                clock.advance(len(samples) + max(0, -position))
+        if clock.lost and not (junk and junk.ends_in_tag()):
+            clock.skip(junk.frames_at_end() * frame_samples if junk else 0)
+            yield Block(clock.position, np.zeros((0, self._num_channels), np.float32), True)
 
     def _stamps(
         self, container: InputContainer, stream: AudioStream
@@ -153,11 +128,6 @@ class FfmpegReader:
             return round(frame.pts * ticks.numerator / ticks.denominator) - begin
 
         return stamp
-
-    def _is_hole(self, ahead: int) -> bool:
-        """Whether a timestamp so many samples ahead of the sound leaves a hole in it."""
-        least = 0 if self._demuxer == "flac" else self._tolerance_samples
-        return least < ahead <= LONGEST_HOLE_S * self._rate_hz
 
     def _samples(self, duration: int | None, stream: AudioStream) -> int:
         return round((duration or 0) * _time_base(stream) * self._rate_hz)
