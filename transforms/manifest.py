@@ -21,6 +21,8 @@ from transforms.store import Stores
 AUDIO_SUFFIXES = (
     *(".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
     *(".aif", ".aiff", ".aifc", ".au", ".snd", ".sph", ".caf"),
+    *(".m4a", ".m4b", ".mp4", ".mov", ".3gp", ".webm", ".mkv", ".mka", ".aac", ".wma", ".asf"),
+    *(".amr", ".avi", ".flv", ".ts", ".mpg", ".mpeg", ".ac3", ".wv", ".ape", ".tta"),
 )
 MANIFEST_SUFFIXES = (".jsonl", ".json", ".ndjson", ".jsonl.gz", ".json.gz", ".ndjson.gz")
 URI_FIELDS = ("audio_filepath", "audio_uri", "uri", "path")
