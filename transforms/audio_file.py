@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import av
 import soundfile
 
-from transforms.container import Container, sniff
+from transforms.container import Container, head_of, sniff
 from transforms.errors import (
     EmptyAudioError,
     RecordingError,
@@ -23,7 +23,7 @@ from transforms.reader import AudioHeader, AudioReader, Block
 from transforms.store import Stores
 from transforms.stored_file import StoredFile
 
-SAMPLES_A_BYTE = 4096
+SAMPLES_A_BYTE = 8192
 """More than any coding packs into a byte, silence included: a header that claims more lies."""
 
 
@@ -35,6 +35,7 @@ class AudioFile:
     stored: StoredFile
     reader: AudioReader
     second_demuxer: str | None
+    most_samples: int | None
 
     @property
     def tolerance_samples(self) -> int:
@@ -62,7 +63,9 @@ class AudioFile:
 
     def _second_chance(self, demuxer: str, first: int, last: int) -> Iterator[Block]:
         try:
-            yield from self._read(FfmpegReader(self.stored, demuxer), first, last)
+            yield from self._read(
+                FfmpegReader(self.stored, demuxer, self.most_samples), first, last
+            )
         except (av.FFmpegError, UnsupportedAudioError):
             return
 
@@ -71,7 +74,9 @@ class AudioFile:
             self.stored.check()
             if block.first_sample >= last:
                 return
-            yield replace(block, frames=block.frames[: last - block.first_sample])
+            if block.end_sample > last:
+                block = replace(block, frames=block.frames[: last - block.first_sample])
+            yield block
         self.stored.check()
 
 
@@ -95,7 +100,7 @@ def open_audio(uri: str, stores: Stores) -> Iterator[AudioFile]:
             yield file
         except RecordingError:
             raise
-        except OSError as error:
+        except (OSError, av.FFmpegError) as error:
             raise UnreadableAudioError(f"{uri} cannot be read to its end: {error}") from error
 
 
@@ -105,53 +110,56 @@ def _read_with(stored: StoredFile, uri: str) -> Iterator[AudioFile]:
     stored.check()
     if container is not None and not container.is_media:
         raise UnreadableAudioError(f"{uri} is not audio: it is {container.name}")
+    if container is not None and container.name == "sphere" and b"shorten" in head_of(stored)[0]:
+        raise UnsupportedAudioError(
+            f"{uri} is NIST sphere compressed with shorten, which cannot be read; "
+            "unpack it with sph2pipe"
+        )
     try:
         reader = _reader(stored, container)
     except (soundfile.LibsndfileError, av.FFmpegError) as error:
         stored.check()
-        raise _refusal(uri, stored, container, error) from error
+        raise _refusal(uri, container, error) from error
     except UnsupportedAudioError as error:
         raise UnsupportedAudioError(f"{uri} {error}") from error
     stored.check()
     second = container.demuxer if container and isinstance(reader, SndfileReader) else None
     with closing(reader):
-        yield AudioFile(stored_fingerprint(stored.stat), stored, reader, second)
+        yield AudioFile(
+            stored_fingerprint(stored.stat), stored, reader, second, _most_samples(stored)
+        )
 
 
 def _reader(stored: StoredFile, container: Container | None) -> SndfileReader | FfmpegReader:
-    if container is None or container.libsndfile:
+    most_samples = _most_samples(stored)
+    if container is not None and not container.libsndfile:
+        return FfmpegReader(stored, container.demuxer or "", most_samples)
+    demuxer = container.demuxer if container else None
+    try:
+        reader = SndfileReader(stored)
+    except soundfile.LibsndfileError as error:
+        if demuxer is None:
+            raise
         try:
-            reader = SndfileReader(stored)
-        except soundfile.LibsndfileError as error:
-            if container is None or container.demuxer is None:
-                raise
-            try:
-                return FfmpegReader(stored, container.demuxer)
-            except (av.FFmpegError, UnsupportedAudioError):
-                raise error from None
-        num_samples, size = reader.header().num_samples, stored.stat.size
-        believable = num_samples and (size is None or num_samples <= size * SAMPLES_A_BYTE)
-        if believable or container is None or container.demuxer is None:
-            return reader
-        # A writer that streamed its output left no length in the header: FFmpeg counts.
-        try:
-            counting = FfmpegReader(stored, container.demuxer)
+            return FfmpegReader(stored, demuxer, most_samples)
         except (av.FFmpegError, UnsupportedAudioError):
-            return reader
-        return counting if counting.header().num_samples else reader
-    return FfmpegReader(stored, container.demuxer or "")
+            raise error from None
+    num_samples = reader.header().num_samples
+    if demuxer is None or 0 < num_samples <= (most_samples or num_samples):
+        return reader
+    # A writer that streamed its output left no length in the header: FFmpeg counts.
+    try:
+        counting = FfmpegReader(stored, demuxer, most_samples)
+    except (av.FFmpegError, UnsupportedAudioError):
+        return reader
+    return counting if counting.header().num_samples else reader
 
 
-def _refusal(
-    uri: str, stored: StoredFile, container: Container | None, error: Exception
-) -> RecordingError:
-    if container is not None and container.name == "sphere":
-        stored.seek(0)
-        if b"shorten" in stored.read(1024):
-            return UnsupportedAudioError(
-                f"{uri} is NIST sphere compressed with shorten, which cannot be read; "
-                "unpack it with sph2pipe"
-            )
+def _most_samples(stored: StoredFile) -> int | None:
+    return None if stored.stat.size is None else stored.stat.size * SAMPLES_A_BYTE
+
+
+def _refusal(uri: str, container: Container | None, error: Exception) -> UnreadableAudioError:
     if isinstance(error, soundfile.LibsndfileError):
         reason = error.error_string
     else:

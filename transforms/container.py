@@ -48,7 +48,7 @@ CONTAINERS = (
     _kind("au", rb"\.snd|dns\.", "au", libsndfile=True),
     _kind("caf", rb"caff", "caf", libsndfile=True),
     _kind("flac", rb"fLaC", "flac", libsndfile=True),
-    _kind("ogg", rb"OggS", "ogg", libsndfile=True),
+    _kind("ogg", rb"OggS", "ogg"),
     _kind("sphere", rb"NIST_1A", "nistsphere", libsndfile=True),
     _kind("mp4", rb".{4}(ftyp|moov|mdat|free|skip|wide|pnot)", "mov"),
     _kind("matroska", rb"\x1a\x45\xdf\xa3", "matroska"),

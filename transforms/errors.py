@@ -2,12 +2,12 @@
 
 RecordingError (ValueError)          the data's: becomes a ledger row
 ├── UnreadableAudioError (OSError)   missing, forbidden, or no audio that can be read
-├── UnsupportedAudioError            a rate or channel that makes no sense here
+├── UnsupportedAudioError            a rate, channel or coding that makes no sense here
 ├── UnsupportedLanguageError         not what the model hears
 ├── EmptyAudioError                  a header and no samples
 ├── TooShortAudioError               less than the model can hear
 ├── TruncatedAudioError              ends before its header says
-├── CorruptAudioError                samples that are not finite numbers
+├── CorruptAudioError                a stretch that does not decode, or to no numbers
 ├── CrashError (RuntimeError)         a native library died of it
 ├── DeadlineError (TimeoutError)      nothing came of it in time
 ├── UnreliableEmissionError          the model answered with something not finite
@@ -52,7 +52,7 @@ class TruncatedAudioError(RecordingError):
 
 
 class CorruptAudioError(RecordingError):
-    """The file holds samples that are not finite numbers."""
+    """A stretch of the file does not decode, or to samples that are not finite numbers."""
 
 
 class CrashError(RecordingError, RuntimeError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import BinaryIO
@@ -17,16 +17,13 @@ from av.container import InputContainer
 from av.packet import Packet
 from numpy.typing import NDArray
 
+from transforms.clock import LONGEST_HOLE_S, SEEKABLE, UNSTAMPED, Clock
 from transforms.errors import UnsupportedAudioError
 from transforms.junk import Junk, is_no_sound, promised_by_xing
 from transforms.reader import AudioHeader, Block
 
-UNSTAMPED = {"mp3", "aac", "amr", "ac3"}
-"""Streams of frames without timestamps: FFmpeg counts the frames that it finds."""
-COUNTED = {"mov", "flac", "wav", "w64", "aiff", "au", "caf"}
+COUNTED = {"mov", "flac", "ogg", "wav", "w64", "aiff", "au", "caf"}
 """Headers that count samples; elsewhere a duration is an estimate, or that of another stream."""
-SEEKABLE = {"flac"}
-"""Frames that say which sample they begin with."""
 TOLERANCE_S = Fraction(1, 10)
 MICROSECONDS = 1_000_000
 UNCOUNTED = 2**62
@@ -35,15 +32,13 @@ SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63}
 
 
 class FfmpegReader:
-    """One file, opened anew by each pass over it. Its best audio stream is read.
+    """One file, opened anew by each pass over it. Its best audio stream is read."""
 
-    Samples are placed by their timestamps where these leave a hole of more than `TOLERANCE_S`, and
-    one after another otherwise, so that rounded timestamps do not tear the sound.
-    """
-
-    def __init__(self, stored: BinaryIO, demuxer: str) -> None:
+    def __init__(self, stored: BinaryIO, demuxer: str, most_samples: int | None = None) -> None:
+        """A header that counts more than `most_samples` is not believed."""
         self._stored = stored
         self._demuxer = demuxer
+        self._most_samples = most_samples
         with self._open() as (container, stream):
             self._rate_hz = stream.codec_context.sample_rate
             self._num_channels = stream.codec_context.channels
@@ -67,6 +62,7 @@ class FfmpegReader:
                 sample_rate_hz=self._rate_hz,
                 num_channels=self._num_channels,
                 num_samples=num_samples,
+                seekable=self._demuxer in SEEKABLE,
                 missing_samples=(
                     max(0, promised - num_samples)
                     if promised - num_samples > self._tolerance_samples
@@ -81,68 +77,73 @@ class FfmpegReader:
                 second = Fraction(first - self._rate_hz, self._rate_hz)
                 container.seek(int(second / _time_base(stream)), stream=stream)
             for block in self._decode(container, stream, begins_anywhere=seeks):
-                if block.end_sample > first or not len(block.frames):
-                    skipped = max(0, first - block.first_sample)
-                    yield Block(
-                        block.first_sample + min(skipped, len(block.frames)),
-                        block.frames[skipped:],
-                        block.after_loss,
-                    )
+                if block.first_sample >= first:
+                    yield block
+                elif block.end_sample > first:
+                    skipped = first - block.first_sample
+                    yield Block(first, block.frames[skipped:], block.after_loss)
 
     def _decode(
         self, container: InputContainer, stream: AudioStream, begins_anywhere: bool
     ) -> Iterator[Block]:
         end = self._counted_samples(container, stream)
-        unstamped = self._demuxer in UNSTAMPED
-        junk = Junk(self._stored)
-        position = shift = frame_samples = 0
-        started = lost = False
+        clock = Clock(self._demuxer, self._rate_hz, begins_anywhere)
+        stamp = self._stamps(container, stream)
+        junk = Junk(self._stored) if self._demuxer in UNSTAMPED else None
+        frame_samples = 0
         for packet, frames in _packets(container, stream):
             if frames is None:
-                tag = packet is not None and unstamped and is_no_sound(bytes(packet))
-                lost = lost or (started and not tag)
+                if junk is None or packet is None or not is_no_sound(bytes(packet)):
+                    clock.miss()
                 continue
-            if packet is not None and packet.size and unstamped:
-                count = junk.frames_before(packet, lost)
+            if junk is not None and packet is not None and packet.size:
+                count = junk.frames_before(packet, clock.lost)
                 frame_samples = self._samples(packet.duration, stream)
-                lost = lost and count is not None
-                position += (count or 0) * frame_samples if started else 0
+                clock.lost = clock.lost and count is not None
+                clock.skip((count or 0) * frame_samples)
             for frame in frames:
-                stamped = self._stamp(frame, container)
-                if not started and stamped is not None:
-                    near = abs(stamped) <= self._tolerance_samples and not begins_anywhere
-                    shift = stamped if near else 0
-                    position = max(0, stamped - shift)
-                elif stamped is not None and not unstamped:
-                    ahead = stamped - shift - position
-                    position += ahead if ahead > self._tolerance_samples else 0
-                started = True
                 samples = self._samples_of(frame)
+                if not len(samples):
+                    clock.miss()
+                    continue
+                clock.place(stamp(frame), len(samples))
+                position, samples = clock.position, samples[max(0, -clock.position) :]
                 samples = samples if end is None else samples[: max(0, end - position)]
-                yield Block(position, samples, lost)
-                position += len(samples)
-                lost = False
-        if lost and not (unstamped and junk.ends_in_tag()):
-            if unstamped:
-                position += junk.frames_at_end() * frame_samples
-            yield Block(position, np.zeros((0, self._num_channels), np.float32), lost)
+                yield Block(max(0, position), samples, clock.lost)
+                clock.advance(len(samples) + max(0, -position))
+        if clock.lost and not (junk and junk.ends_in_tag()):
+            clock.skip(junk.frames_at_end() * frame_samples if junk else 0)
+            yield Block(clock.position, np.zeros((0, self._num_channels), np.float32), True)
 
-    def _stamp(self, frame: AudioFrame, container: InputContainer) -> int | None:
-        if frame.pts is None or frame.time_base is None:
-            return None
-        begin = Fraction(container.start_time or 0, MICROSECONDS)
-        return round((frame.pts * frame.time_base - begin) * self._rate_hz)
+    def _stamps(
+        self, container: InputContainer, stream: AudioStream
+    ) -> Callable[[AudioFrame], int | None]:
+        """From a frame to the sample that its timestamp names, counted from the file's begin."""
+        ticks = _time_base(stream) * self._rate_hz
+        begin = round(Fraction(container.start_time or 0, MICROSECONDS) * self._rate_hz)
+
+        def stamp(frame: AudioFrame) -> int | None:
+            if frame.pts is None:
+                return None
+            return round(frame.pts * ticks.numerator / ticks.denominator) - begin
+
+        return stamp
 
     def _samples(self, duration: int | None, stream: AudioStream) -> int:
         return round((duration or 0) * _time_base(stream) * self._rate_hz)
 
     def _samples_of(self, frame: AudioFrame) -> NDArray[np.float32]:
-        """`(samples, channels)` float32, whatever the frame holds."""
-        if frame.sample_rate != self._rate_hz or frame.layout.nb_channels != self._num_channels:
+        """`(samples, channels)` float32, whatever the frame holds; none where it makes no sense."""
+        if frame.sample_rate == self._rate_hz and frame.layout.nb_channels == self._num_channels:
+            return _floats(frame)
+        # A stream may change in the middle, as when advertisements are put into a programme.
+        try:
             converter = AudioResampler("fltp", self._layout, self._rate_hz)
             converted = [*converter.resample(frame), *converter.resample(None)]
-            return np.concatenate([_floats(each) for each in converted])
-        return _floats(frame)
+        except av.FFmpegError:
+            converted = []
+        pieces = [_floats(each) for each in converted]
+        return np.concatenate([*pieces, np.zeros((0, self._num_channels), np.float32)])
 
     def _counted_samples(self, container: InputContainer, stream: AudioStream) -> int | None:
         if self._demuxer not in COUNTED or not stream.duration:
@@ -152,7 +153,8 @@ class FfmpegReader:
             begin = Fraction(container.start_time, MICROSECONDS)
             late = max(late, stream.start_time * _time_base(stream) - begin)
             late = late if late > TOLERANCE_S else Fraction(0)
-        return round((late + stream.duration * _time_base(stream)) * self._rate_hz)
+        counted = round((late + stream.duration * _time_base(stream)) * self._rate_hz)
+        return counted if self._most_samples is None or counted <= self._most_samples else None
 
     def _promised_samples(self, container: InputContainer, stream: AudioStream) -> int:
         """What a header says where it is neither an estimate nor about another stream; else 0."""
@@ -162,16 +164,21 @@ class FfmpegReader:
 
     def _scan(self, container: InputContainer, stream: AudioStream) -> int:
         """Samples by the packets' durations and timestamps, without decoding."""
-        counted, end = 0, Fraction(0)
-        begin = Fraction(container.start_time or 0, MICROSECONDS)
-        time_base = _time_base(stream)
+        counted = end = 0
+        primed = self._demuxer != "aac"
+        ticks = _time_base(stream) * self._rate_hz
+        begin = round(Fraction(container.start_time or 0, MICROSECONDS) * self._rate_hz)
         for packet in _demux(container, stream):
             if packet is None or not packet.size:
                 continue
-            counted += self._samples(packet.duration, stream) - _skipped_samples(packet)
-            if packet.pts is not None:
-                end = max(end, (packet.pts + (packet.duration or 0)) * time_base - begin)
-        return counted if self._demuxer in UNSTAMPED else max(counted, round(end * self._rate_hz))
+            if primed:
+                counted += self._samples(packet.duration, stream) - _skipped_samples(packet)
+            primed = True
+            if packet.pts is not None and self._demuxer not in UNSTAMPED:
+                stamped = round((packet.pts + (packet.duration or 0)) * ticks) - begin
+                if stamped - max(counted, end) <= LONGEST_HOLE_S * self._rate_hz:
+                    end = max(end, stamped)
+        return max(counted, end)
 
     @contextmanager
     def _open(self) -> Iterator[tuple[InputContainer, AudioStream]]:
@@ -209,7 +216,8 @@ def _demux(container: InputContainer, stream: AudioStream) -> Iterator[Packet[Au
                 errors = 0
                 yield packet
             return
-        except av.FFmpegError:
+        except (av.FFmpegError, IndexError):
+            # IndexError: PyAV meets a packet of a stream that began after the file was opened.
             errors += 1
             yield None
 

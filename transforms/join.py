@@ -68,15 +68,15 @@ def join_track(
         transcripts=ordered,
         sound_s=sum(outcome.sound_samples / outcome.sample_rate_hz for outcome in spans.values()),
         failure=faults[0] if faults else None,
-        duration_s=_duration_s(track, spans),
+        found_duration_s=_found_duration_s(track, spans),
         same_as_channel=_same_as_channel(track, spans),
     )
 
 
-def _duration_s(track: Track, spans: Mapping[int, SpanOutcome]) -> float:
+def _found_duration_s(track: Track, spans: Mapping[int, SpanOutcome]) -> float | None:
     """The last span knows where the file ends; one before it may only know where it is broken."""
     found = spans[max(spans)].found_samples if spans else None
-    return track.duration_s if found is None else found / track.sample_rate_hz
+    return None if found is None else found / track.sample_rate_hz
 
 
 def _same_as_channel(track: Track, spans: Mapping[int, SpanOutcome]) -> int | None:

@@ -11,18 +11,22 @@ import soundfile
 
 from transforms.reader import AudioHeader, Block
 
-STREAMED_SIZE = 0x7FFFFF00
-BLOCK_SAMPLES = 4096
+STREAMED_SIZE = 0x7FFF_0000
+"""Close to 2 GiB and above: what writers put there who do not know the length yet."""
+BLOCK_SAMPLES = 16_384
+BLOCK_CODINGS = {"GSM610", "IMA_ADPCM", "MS_ADPCM", "NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32"}
+MOST_BLOCK_SAMPLES = 4096
+"""These codings count whole blocks, and the last may not be full."""
 
 
 class SndfileReader:
     """One open file. Raises `soundfile.LibsndfileError` where libsndfile does not know it."""
 
-    tolerance_samples = 0
-
     def __init__(self, stored: BinaryIO) -> None:
         stored.seek(0)
         self._audio = soundfile.SoundFile(stored)
+        in_blocks = self._audio.subtype in BLOCK_CODINGS
+        self.tolerance_samples = MOST_BLOCK_SAMPLES if in_blocks else 0
 
     def close(self) -> None:
         self._audio.close()

@@ -238,8 +238,8 @@ STATUSES = OK, SILENT, PARTIAL, FAILED = "ok", "silent", "partial", "failed"
 class LedgerEntry:
     """What became of one track (or of a recording that never became one).
 
-    `duration_s` is the file's as decoding found it, and the header's where it did not come to the
-    end. `same_as_channel` names the channel that this one equals from beginning to end.
+    `found_duration_s` is the file's where decoding found another than its header says.
+    `same_as_channel` names the channel that this one equals from beginning to end.
     """
 
     recording: Recording
@@ -249,5 +249,12 @@ class LedgerEntry:
     transcripts: tuple[Transcript, ...]
     sound_s: float
     failure: Failure | None
-    duration_s: float | None = None
+    found_duration_s: float | None = None
     same_as_channel: int | None = None
+
+    @property
+    def duration_s(self) -> float | None:
+        """What is known best of how long the file is."""
+        if self.found_duration_s is None and self.track is not None:
+            return self.track.duration_s
+        return self.found_duration_s

@@ -22,7 +22,20 @@ AUDIO_SUFFIXES = (
     *(".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2"),
     *(".aif", ".aiff", ".aifc", ".au", ".snd", ".sph", ".caf"),
     *(".m4a", ".m4b", ".aac", ".mp4", ".m4v", ".mov", ".mkv", ".mka", ".webm", ".avi"),
-    *(".amr", ".3gp", ".wma", ".ac3", ".mpg", ".mpeg"),
+    *(
+        ".amr",
+        ".3gp",
+        ".wma",
+        ".asf",
+        ".ac3",
+        ".mpg",
+        ".mpeg",
+        ".flv",
+        ".ts",
+        ".wv",
+        ".ape",
+        ".tta",
+    ),
 )
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 HTTP = ("http://", "https://")

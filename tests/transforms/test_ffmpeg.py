@@ -38,7 +38,7 @@ CODINGS = [
 ]
 # How late a coder is where the container does not tell: a frame of it at most. The decoder of WMA
 # keeps its first frame for itself.
-UNTOLD_DELAYS = {"aac": 1024, "ts": 1024, "ac3": 256, "flv": 1105, "wma": -2048}
+UNTOLD_DELAYS = {"ts": 1024, "ac3": 256, "flv": 1105, "wma": -2048}
 
 
 @contextmanager

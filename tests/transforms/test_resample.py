@@ -71,4 +71,5 @@ def test_a_piece_from_the_grid_equals_the_same_piece_of_the_whole(rate_hz: int) 
     piece = resample(samples[first:], rate_hz, 16_000)
     whole = resample(samples, rate_hz, 16_000)[place:]
     assert len(piece) == len(whole)
-    np.testing.assert_allclose(piece[800:-800], whole[800:-800], atol=1e-4)
+    # A span's pieces keep 50 ms of context: as much is left aside here.
+    np.testing.assert_allclose(piece[800:], whole[800:], atol=2e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -44,7 +45,7 @@ ENTRY = LedgerEntry(
     ),
     2.25,
     None,
-    20_001 / 8000,
+    2.25,
     0,
 )
 UNKNOWN = LedgerEntry(
@@ -133,7 +134,7 @@ def test_a_ledger_row_of_a_transcribed_track() -> None:
     assert row["text"] == "ɲa b c"
     assert row["confidence"] == pytest.approx(0.75)
     assert (row["num_words"], row["num_segments"]) == (3, 3)
-    assert row["duration"] == 20_001 / 8000
+    assert row["duration"] == 2.25
     assert row["speech_duration"] == 2.25
     assert row["same_as_channel"] == 0
     assert (row["sample_rate"], row["num_channels"], row["channel"]) == (8000, 2, 1)
@@ -142,6 +143,11 @@ def test_a_ledger_row_of_a_transcribed_track() -> None:
     assert row["reference"] == "hama"
     assert (row["model"], row["run_id"]) == ("hama", "run-1")
     assert (row["model_fingerprint"], row["config_fingerprint"]) == ("model-print", "config-print")
+
+
+def test_a_duration_is_the_headers_unless_decoding_found_another() -> None:
+    row = ledger_row(replace(ENTRY, found_duration_s=None), STAMP, NOW)
+    assert row["duration"] == 20_001 / 8000
 
 
 def test_a_ledger_row_of_what_was_never_opened() -> None:
