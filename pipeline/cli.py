@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from models.errors import ModelError
 from pipeline.errors import ConfigurationError
 from transforms.errors import OutputError
+from transforms.redact import RedactingFormatter, redacted
 
 DONE, JOB_FAILED, MISUSED, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -25,11 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if others and arguments.command != "transcribe":
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     verbose = getattr(arguments, "verbose", False)
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO if verbose else logging.ERROR,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.INFO if verbose else logging.ERROR)
+    # It logs every error that it then raises.
+    logging.getLogger("gcsfs").setLevel(logging.NOTSET if verbose else logging.CRITICAL)
     # Beam logs the trace of every error that it then raises.
     logging.getLogger("apache_beam").setLevel(logging.NOTSET if verbose else logging.CRITICAL)
     try:
@@ -39,10 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return evaluate.run(arguments)
         return _transcribe(arguments, others)
     except ConfigurationError as error:
-        print(f"beamscribe: {error}", file=sys.stderr)
+        print(f"beamscribe: {redacted(str(error))}", file=sys.stderr)
         return MISUSED
     except (ModelError, OutputError) as error:
-        print(f"beamscribe: the job failed: {error}", file=sys.stderr)
+        print(f"beamscribe: the job failed: {redacted(str(error))}", file=sys.stderr)
         return JOB_FAILED
     except KeyboardInterrupt:
         print("beamscribe: interrupted; committed runs are kept", file=sys.stderr)
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from pipeline import evaluate
+    from pipeline import evaluate, storage
 
     parser = argparse.ArgumentParser(
         prog="beamscribe", description="Archives of audio into searchable, time-stamped text."
@@ -89,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         "--num-workers", type=int, dest="workers", metavar="N", help="default: one a processor"
     )
     transcribe.add_argument("--verbose", action="store_true", help="log to stderr")
+    storage.add_arguments(transcribe)
 
     score = commands.add_parser(
         "evaluate",
@@ -98,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     evaluate.add_arguments(score)
+    storage.add_arguments(score)
     return parser
 
 
@@ -105,6 +108,7 @@ def _transcribe(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int
     from pipeline.config import TranscriptionConfig
     from pipeline.progress import progress_bar
     from pipeline.run import transcribe
+    from pipeline.storage import stores_of
     from pipeline.summary import print_summary
 
     given = {
@@ -112,7 +116,12 @@ def _transcribe(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int
         for name in ("model", "decoder", "batch_s", "segment_s", "device", "workers")
         if (value := getattr(arguments, name)) is not None
     }
-    config = TranscriptionConfig(sources=tuple(arguments.sources), output=arguments.output, **given)
+    config = TranscriptionConfig(
+        sources=tuple(arguments.sources),
+        output=arguments.output,
+        stores=stores_of(arguments, (*arguments.sources, arguments.output)),
+        **given,
+    )
     commit = transcribe(config, beam_flags, progress_bar)
     print_summary(config.output, commit, config.stores)
     return SOME_FAILED if commit["totals"].get("failed") else DONE

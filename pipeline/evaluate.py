@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import sys
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigurationError
 from pipeline.ledger import read_run
 from pipeline.score import Evaluation, Pair, RecordingScore, score
+from pipeline.storage import stores_of
+from transforms.store import Stores
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -66,16 +71,14 @@ def pair(rows: Iterable[LedgerRow], references: Mapping[str, str] | None) -> tup
     )
 
 
-def read_ledger(directory: str) -> tuple[LedgerRow, ...]:
+def read_ledger(directory: str, stores: Stores) -> tuple[LedgerRow, ...]:
     """Every ledger row of the committed runs in `directory`, a local path or fsspec URL.
 
     Raises `ConfigurationError` where there is no such directory, no committed run, or a
     ledger that cannot be read.
     """
-    import fsspec
-
     try:
-        filesystem, root = fsspec.core.url_to_fs(directory)
+        filesystem, root = stores.locate(directory)
         found = filesystem.isdir(root)
     except (ImportError, OSError, ValueError) as error:
         raise ConfigurationError(f"cannot open {directory}: {error}") from error
@@ -98,19 +101,19 @@ def read_ledger(directory: str) -> tuple[LedgerRow, ...]:
     return tuple(rows)
 
 
-def read_references(manifest: str) -> dict[str, str]:
+def read_references(manifest: str, stores: Stores) -> dict[str, str]:
     """Texts by recording id, from the JSON lines at `manifest`, a local path or fsspec URL.
 
     The id is `id` (or `recording_id`, `utt_id`), else the audio's path or URI as written.
     Lines without `text` are passed over. Raises `ConfigurationError` with the line at fault.
     """
-    import fsspec
-
     texts: dict[str, str] = {}
     lines: dict[str, int] = {}
     try:
-        with fsspec.open(manifest, "rt", encoding="utf-8-sig", compression="infer") as file:
-            for number, line in enumerate(file, start=1):
+        with stores.open(manifest) as stored:
+            zipped = manifest.endswith(".gz")
+            unzipped = gzip.GzipFile(fileobj=stored) if zipped else stored
+            for number, line in enumerate(TextIOWrapper(unzipped, "utf-8-sig"), start=1):
                 if not line.strip():
                     continue
                 recording_id, text = _parse_reference(line, f"{manifest}:{number}")
@@ -124,7 +127,7 @@ def read_references(manifest: str) -> dict[str, str]:
                     texts[recording_id] = text
     except ConfigurationError:
         raise
-    except (ImportError, OSError, ValueError) as error:
+    except (ImportError, OSError, EOFError, ValueError, zlib.error) as error:
         raise ConfigurationError(f"cannot read the references {manifest}: {error}") from error
     return texts
 
@@ -187,8 +190,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the evaluation to stdout; raises `ConfigurationError` if nothing can be scored."""
-    rows = latest(read_ledger(args.directory))
-    references = None if args.references is None else read_references(args.references)
+    named = [args.directory] if args.references is None else [args.directory, args.references]
+    stores = stores_of(args, named)
+    rows = latest(read_ledger(args.directory, stores))
+    references = None if args.references is None else read_references(args.references, stores)
     evaluation = score(pair(rows, references))
     if not evaluation.recordings:
         advice = (

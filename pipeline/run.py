@@ -128,6 +128,7 @@ def _prepare(output: RunOutput) -> None:
     try:
         filesystem, staging = output.stores.locate(output.staging)
         filesystem.makedirs(staging, exist_ok=True)
+        output.stores.prove_writable(output.staging)
     except (OSError, ImportError, ValueError) as error:
         raise ConfigurationError(
             f"the output {output.directory} cannot be written: {error}; name another --output"

@@ -31,6 +31,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.errors import OutputError
 from transforms.records import STATUSES, LedgerEntry
+from transforms.redact import redacted
 from transforms.schema import (
     RECORDINGS,
     TRANSCRIPTS,
@@ -134,7 +135,7 @@ def commit_run(staged: Iterable[StagedFiles], output: RunOutput) -> dict[str, An
             "files": [f"{table}/run={output.stamp.run_id}/{name}" for table, name in sorted(names)],
         }
         text = json.dumps(commit, indent=2, ensure_ascii=False) + "\n"
-        write_whole(output.commit_file, text, output.stores)
+        write_whole(output.commit_file, redacted(text), output.stores)
         if filesystem.exists(staging):
             filesystem.rm(staging, recursive=True)
     except OSError as error:

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from transforms.store import Stores
-from transforms.stored_file import LocalBytes, Stat, StoredFile
+from transforms.stored_file import FileBytes, Stat, StoredFile
 
 AUDIO = Path(__file__).parents[1] / "data" / "audio"
 
@@ -51,7 +51,7 @@ def test_an_error_that_a_c_library_swallows_is_remembered() -> None:
             return super().read(size)
 
     source = next(path for path in sorted(AUDIO.glob("*.wav")) if path.stat().st_size > 200_000)
-    file = StoredFile(LocalBytes(Broken(source.read_bytes())), Stat(None, None))
+    file = StoredFile(FileBytes(Broken(source.read_bytes())), Stat(None, None))
     file.defer_errors()
     with soundfile.SoundFile(file) as audio:
         frames = audio.read()
