@@ -84,9 +84,9 @@ def hosts_of(uris: Iterable[str]) -> frozenset[str]:
     """The hosts, with their ports, of those of `uris` that are HTTP."""
     found = set()
     for uri in uris:
-        scheme = schemes_of(uri)[-1]
+        *outer, scheme = schemes_of(uri)
         if scheme in DEFAULT_PORTS:
-            parts = urlsplit(uri.rpartition("::")[2])
+            parts = urlsplit(uri.split("::", len(outer))[-1])
             if parts.hostname:
                 found.add(f"{parts.hostname}:{parts.port or DEFAULT_PORTS[scheme]}")
     return frozenset(found)

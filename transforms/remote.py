@@ -17,12 +17,12 @@ from fsspec.asyn import AsyncFileSystem
 from transforms.errors import StoreError
 from transforms.redact import redacted
 from transforms.retry import Conceal, Patience, steadily
-from transforms.stored_file import FileBytes, RangedBytes, StoredBytes, StoredFile, stat_of
+from transforms.spool import spooled
+from transforms.stored_file import RangedBytes, Stat, StoredBytes, StoredFile, stat_of
 
 T = TypeVar("T")
 
 SLOWEST_UPLOAD_BYTES_S = 128 * 1024
-MEMORY_BYTES = 8 * 1024 * 1024
 
 
 class RemoteFileSystem(AbstractFileSystem):
@@ -150,7 +150,7 @@ class RemoteFileSystem(AbstractFileSystem):
         info = self.info(path)
         stat = stat_of(self._name(path), info)
         if stat.size is None or info.get("partial") is False:
-            return StoredFile(self._spooled(path), stat)
+            return StoredFile(self._spooled(path, stat), stat)
         size = stat.size
 
         def fetch(start: int, end: int) -> bytes:
@@ -169,27 +169,27 @@ class RemoteFileSystem(AbstractFileSystem):
 
         return self._ask(path, once)
 
-    def _spooled(self, path: str) -> StoredBytes:
-        largest = self._largest_spool_bytes
+    def _spooled(self, path: str, stat: Stat) -> StoredBytes:
+        name, largest = self._name(path), self._largest_spool_bytes
 
-        def once() -> IO[bytes] | None:
-            with contextlib.ExitStack() as until_whole:
-                file = until_whole.enter_context(
-                    tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)
-                )
-                if not self.inner.spool(path, file, largest):
-                    return None
+        def download(file: IO[bytes]) -> None:
+            def once() -> bool:
                 file.seek(0)
-                until_whole.pop_all()
-                return file
+                file.truncate()
+                return bool(self.inner.spool(path, file, largest))
 
-        file = self._ask(path, once)
-        if file is None:
-            raise StoreError(
-                f"{self._name(path)} is larger than {largest / 2**20:.0f} MiB and its server does "
-                "not serve ranges; copy it to a store that does"
-            )
-        return FileBytes(file)
+            if not self._ask(path, once):
+                raise StoreError(
+                    f"{name} is larger than {largest / 2**20:.0f} MiB and its server does not "
+                    "serve ranges; copy it to a store that does"
+                )
+
+        file = spooled(path, stat.size, stat.version, largest, download)
+
+        def fetch(start: int, end: int) -> bytes:
+            return os.pread(file.fileno(), end - start, start)
+
+        return RangedBytes(fetch, os.fstat(file.fileno()).st_size)
 
     def _ask(self, path: str, call: Callable[[], T]) -> T:
         return steadily(call, self._name(path), self._patience, self._conceal)

@@ -77,16 +77,18 @@ def steadily(call: Callable[[], T], what: str, patience: Patience, conceal: Conc
     """
 
     def note(state: RetryCallState) -> None:
-        from transforms import tally  # Beam takes seconds to import; the command line has none
-
-        tally.retried()
+        # Counters are Beam's, which takes seconds to import; a command without a job has none.
+        if "transforms.tally" in sys.modules:
+            sys.modules["transforms.tally"].retried()
         error = None if state.outcome is None else state.outcome.exception()
         _log.warning("%s: attempt %d: %s", what, state.attempt_number, conceal(described(error)))
 
     retrying = Retrying(
         stop=stop_before_delay(patience.deadline_s),
         wait=wait_exponential_jitter(
-            patience.first_wait_s, patience.longest_wait_s, jitter=patience.first_wait_s
+            multiplier=patience.first_wait_s,
+            max=patience.longest_wait_s,
+            jitter=patience.first_wait_s,
         ),
         retry=retry_if_exception(is_transient),
         before_sleep=note,

@@ -58,8 +58,7 @@ class Stores:
         inner = kind(**{**kind._get_kwargs_from_urls(uri), **self._options(scheme)})
         if scheme in LOCAL or scheme == "memory":
             return inner, path
-        if scheme in ("s3", "s3a"):
-            inner.retries = 1  # `RemoteFileSystem` does it, the same for all
+        _leave_retries_to_us(scheme, inner)
         remote = RemoteFileSystem(
             inner, self.patience, self.largest_spool_bytes, _Conceal(secrets_in(self.options))
         )
@@ -114,6 +113,14 @@ class Stores:
         return given
 
 
+def _leave_retries_to_us(scheme: str, filesystem: fsspec.AbstractFileSystem) -> None:
+    """Where a client can be told not to: Azure's waits 15 s before it tries again."""
+    if scheme in ("s3", "s3a"):
+        filesystem.retries = 1
+    elif scheme in ("abfs", "abfss", "az"):
+        filesystem.service_client._config.retry_policy.total_retries = 0
+
+
 def _kind(scheme: str) -> type[fsspec.AbstractFileSystem]:
     if scheme in ("http", "https"):
         from transforms.web import WebFileSystem
@@ -121,10 +128,12 @@ def _kind(scheme: str) -> type[fsspec.AbstractFileSystem]:
         return WebFileSystem
     if scheme in ("gs", "gcs"):
         # The class that fsspec knows asks a second service, over gRPC, what kind each bucket is.
-        from gcsfs.core import GCSFileSystem
+        from gcsfs import core
 
-        return GCSFileSystem
-    return fsspec.get_filesystem_class(scheme)
+        google: type[fsspec.AbstractFileSystem] = core.GCSFileSystem
+        return google
+    kind: type[fsspec.AbstractFileSystem] = fsspec.get_filesystem_class(scheme)
+    return kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ LARGEST_FETCH_BYTES = 1024 * 1024
 WINDOWS_KEPT = 12
 VERSION_FIELDS = (
     *("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "Last-Modified"),
+    "created",
 )
 
 

@@ -7,16 +7,18 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import fsspec
 import pytest
 
 from tests.stores.proxy import Proxy
-from tests.stores.web_server import Plain, Ranged, serving
+from tests.stores.web_server import Plain, Quiet, Ranged, serving
 from transforms.reach import Reach, hosts_of
 from transforms.retry import Patience
 from transforms.store import Stores
@@ -29,7 +31,7 @@ AZURITE_KEY = (
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
 S3_SECRET = "planted-s3-secret-58113"
-IMPATIENT = Patience(attempt_s=2.0, deadline_s=8.0, first_wait_s=0.02, longest_wait_s=0.2)
+IMPATIENT = Patience(attempt_s=3.0, deadline_s=8.0, first_wait_s=0.02, longest_wait_s=0.2)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Shelf:
     folder: str
     options: dict[str, Any] = field(default_factory=dict)
     writable: bool = True
+    ranged: bool = True
 
     @property
     def stores(self) -> Stores:
@@ -91,7 +94,8 @@ def s3() -> Iterator[Shelf]:
     host, port = running.get_host_and_port()
     login = {"key": "AKIAIOSFODNN7EXAMPLE", "secret": S3_SECRET}
     direct = s3fs.S3FileSystem(**login, endpoint_url=f"http://{host}:{port}")
-    direct.mkdir("archive")
+    with suppress(FileExistsError):
+        direct.mkdir("archive")
     proxy = Proxy((host, port))
     options = {"s3": {**login, "endpoint_url": f"http://127.0.0.1:{proxy.port}"}}
     try:
@@ -108,18 +112,22 @@ def gs() -> Iterator[Shelf]:
         "gcp_storage_emulator.server", reason="gcp-storage-emulator is not installed"
     )
     core = pytest.importorskip("gcsfs.core", reason="gcsfs is not installed")
-    port = free_port()
-    running = emulator.create_server("127.0.0.1", port, in_memory=True, default_bucket="archive")
-    running.start()
+    # Its own server takes one connection at a time.
+    handler = partial(emulator.RequestHandler, emulator.Storage(use_memory_fs=True))
+    running = Quiet(("127.0.0.1", 0), handler)
+    Thread(target=running.serve_forever, daemon=True).start()
+    port = running.server_address[1]
     options = {"token": "anon", "project": "test"}
     direct = core.GCSFileSystem(**options, endpoint_url=f"http://127.0.0.1:{port}")
+    direct.mkdir("archive")
     proxy = Proxy(("127.0.0.1", port))
     try:
         with environment(STORAGE_EMULATOR_HOST=f"http://127.0.0.1:{proxy.port}"):
             yield Shelf("gs://archive", proxy, direct, "archive", {"gs": options})
     finally:
         proxy.close()
-        running.stop()
+        running.shutdown()
+        running.server_close()
 
 
 @contextmanager
@@ -161,6 +169,7 @@ def web(folder: Path, handler: type[Plain]) -> Iterator[Shelf]:
                 fsspec.filesystem("file"),
                 str(folder),
                 writable=False,
+                ranged=handler is Ranged,
             )
         finally:
             proxy.close()
