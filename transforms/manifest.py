@@ -10,20 +10,13 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import fsspec
 
-from transforms.errors import (
-    ForbiddenSourceError,
-    ManifestError,
-    ManifestLineError,
-    failure_of,
-)
-from transforms.reach import Reach, permitted
+from transforms.errors import ManifestError, ManifestLineError, failure_of
+from transforms.reach import screened
 from transforms.records import EACH, MIX, Failure, Recording
-from transforms.redact import redacted
 from transforms.store import Stores
 
 AUDIO_SUFFIXES = (
@@ -56,7 +49,7 @@ def read_sources(sources: Iterable[str], stores: Stores) -> list[Recording | Fai
     for source in sources:
         before = len(found)
         for place, read in _read_source(source, stores):
-            item = _screened(read, source, stores.reach)
+            item = screened(read, source, stores.reach)
             identity = item.id if isinstance(item, Recording) else item.recording.id
             if identity in places:
                 raise ManifestError(
@@ -76,19 +69,6 @@ def parse_line(line: str, place: str, folder: str) -> Recording | Failure:
         return _parse_fields(_load_object(line, place), place, folder)
     except ManifestLineError as error:
         return failure_of(error, Recording(id=place, uri=""), None, "manifest")
-
-
-def _screened(item: Recording | Failure, source: str, reach: Reach) -> Recording | Failure:
-    """The item under an id without credentials; a failure where its source may not name it."""
-    if isinstance(item, Failure):
-        named = replace(item.recording, id=redacted(item.recording.id))
-        return replace(item, recording=named)
-    recording = replace(item, id=redacted(item.id))
-    try:
-        permitted(recording.uri, source, reach)
-    except ForbiddenSourceError as error:
-        return failure_of(error, recording, None, "manifest")
-    return recording
 
 
 def _read_source(source: str, stores: Stores) -> Iterator[tuple[str, Recording | Failure]]:

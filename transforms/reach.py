@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from fsspec import available_protocols
 from fsspec.core import split_protocol
 
-from transforms.errors import ForbiddenSourceError
+from transforms.errors import ForbiddenSourceError, failure_of
+from transforms.records import Failure, Recording
 from transforms.redact import redacted
 
 FAMILIES = (
@@ -69,6 +70,18 @@ def permitted(uri: str, source: str, reach: Reach) -> None:
             f"{redacted(uri)} is out of reach of {redacted(source)}: {refused[0]!r} is none of "
             f"{', '.join(sorted(allowed))}; if you trust this manifest, name it in --allow-scheme"
         )
+
+
+def screened(item: Recording | Failure, source: str, reach: Reach) -> Recording | Failure:
+    """An item of the manifest `source`, its id without credentials; a failure if out of reach."""
+    if isinstance(item, Failure):
+        return replace(item, recording=replace(item.recording, id=redacted(item.recording.id)))
+    recording = replace(item, id=redacted(item.id))
+    try:
+        permitted(recording.uri, source, reach)
+    except ForbiddenSourceError as error:
+        return failure_of(error, recording, None, "manifest")
+    return recording
 
 
 def schemes_of(uri: str) -> tuple[str, ...]:

@@ -57,6 +57,7 @@ def test_a_store_that_recovers_is_read_to_the_end(
         assert not proxy.faults
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["503", "reset"])
 def test_a_store_that_recovers_is_written(
     flaky: tuple[Shelf, Proxy], fault: str, tmp_path: Path

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.errors import ForbiddenSourceError
-from transforms.reach import Reach, hosts_of, is_public, permitted, schemes_of
+from transforms.reach import Reach, hosts_of, is_public, permitted, schemes_of, screened
+from transforms.records import Failure, Recording
 
 LOCAL, REMOTE, WEB = "/data/m.jsonl", "s3://bucket/m.jsonl", "https://example.org/m.jsonl"
 
@@ -75,6 +76,19 @@ def test_named_schemes_replace_the_default() -> None:
 
 def test_what_the_user_names_is_not_asked_about() -> None:
     permitted("/data/a.wav", "/data/a.wav", Reach(schemes=frozenset({"s3"})))
+
+
+def test_items_of_a_manifest_are_screened() -> None:
+    signed = "https://h/a.wav?sig=hunter2"
+    kept = screened(Recording(signed, signed), LOCAL, Reach())
+    assert kept == Recording("https://h/a.wav?sig=***", signed)
+    refused = screened(Recording("1", "/etc/shadow"), REMOTE, Reach())
+    assert isinstance(refused, Failure)
+    assert (refused.recording.id, refused.error_type) == ("1", "ForbiddenSourceError")
+    broken = Failure(Recording(f"{signed}:3", ""), None, "manifest", "E", "m")
+    named = screened(broken, LOCAL, Reach())
+    assert isinstance(named, Failure)
+    assert named.recording.id == "https://h/a.wav?sig=***"
 
 
 def test_a_refusal_shows_no_credentials() -> None:
