@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from transforms.errors import EmptyAudioError, RecordingError, UnreadableAudioError
 from transforms.store import Stores
+from transforms.stored_file import Stat
 
 STREAMED_SIZE = 0x7FFFFF00
 BLOCK_SAMPLES = 4096
@@ -26,14 +27,15 @@ def open_audio(uri: str, stores: Stores) -> Iterator[tuple[soundfile.SoundFile, 
     Raises `UnreadableAudioError` or `EmptyAudioError`, naming the URI.
     """
     try:
-        filesystem, path = stores.locate(uri)
-        stat = filesystem.info(path)
-        if stat.get("type") == "directory":
-            raise UnreadableAudioError(f"{uri} is a directory, not an audio file")
-        if stat.get("size") == 0:
-            raise EmptyAudioError(f"{uri} is empty (0 bytes)")
-        with filesystem.open(path, "rb") as stored, soundfile.SoundFile(stored) as audio:
-            yield audio, _fingerprint(stat)
+        with stores.open(uri) as stored:
+            if stored.stat.size == 0:
+                raise EmptyAudioError(f"{uri} is empty (0 bytes)")
+            stored.defer_errors()
+            try:
+                with soundfile.SoundFile(stored) as audio:
+                    yield audio, _fingerprint(stored.stat)
+            finally:
+                stored.check()
     except FileNotFoundError:
         raise UnreadableAudioError(f"{uri} does not exist") from None
     except RecordingError:
@@ -88,13 +90,5 @@ def missing_samples(audio: soundfile.SoundFile) -> int:
     return int(audio.frames * (promised - stored) // stored)
 
 
-def _fingerprint(stat: dict[str, object]) -> str:
-    version = next(
-        (
-            stat[name]
-            for name in ("ETag", "etag", "md5Hash", "mtime", "LastModified")
-            if name in stat
-        ),
-        None,
-    )
-    return hashlib.sha256(f"{stat.get('size')} {version}".encode()).hexdigest()[:32]
+def _fingerprint(stat: Stat) -> str:
+    return hashlib.sha256(f"{stat.size} {stat.version}".encode()).hexdigest()[:32]

@@ -30,7 +30,8 @@ class RemoteFileSystem(AbstractFileSystem):
 
     Files are read by ranges (see `RangedBytes`), or spooled to a temporary file where a server has
     none. A file that is written is uploaded whole when it is closed, and not at all when its block
-    raised. Raises `FileNotFoundError`, `PermissionError`, `StoreError` or another `OSError`.
+    raised. `has_folders`: folders must be made, and files can be renamed. Raises
+    `FileNotFoundError`, `PermissionError`, `StoreError` or another `OSError`.
     """
 
     cachable = False
@@ -40,6 +41,7 @@ class RemoteFileSystem(AbstractFileSystem):
         inner: AbstractFileSystem,
         patience: Patience,
         largest_spool_bytes: int,
+        has_folders: bool,
         conceal: Conceal = redacted,
     ) -> None:
         super().__init__()
@@ -48,10 +50,12 @@ class RemoteFileSystem(AbstractFileSystem):
         self.root_marker = inner.root_marker
         self._patience = patience
         self._largest_spool_bytes = largest_spool_bytes
+        self._has_folders = has_folders
         self._conceal = conceal
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.inner, self._patience, self._largest_spool_bytes, self._conceal)
+        given = (self._patience, self._largest_spool_bytes, self._has_folders, self._conceal)
+        return type(self), (self.inner, *given)
 
     def _strip_protocol(self, path: str) -> str:
         stripped: str = self.inner._strip_protocol(path)
@@ -97,10 +101,13 @@ class RemoteFileSystem(AbstractFileSystem):
         return self._ask(path, partial(glob, path, maxdepth=maxdepth, detail=detail))
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
-        """Object stores have no folders; a bucket that is missing is not made up here."""
+        """Nothing in object stores: they have no folders, and a missing bucket is a mistake."""
+        if self._has_folders:
+            self._ask(path, partial(self._call("makedirs"), path, exist_ok=exist_ok))
 
     def mkdir(self, path: str, create_parents: bool = True) -> None:
-        """See `makedirs`."""
+        """As `makedirs`."""
+        self.makedirs(path, exist_ok=True)
 
     def cp_file(self, path1: str, path2: str) -> None:
         self._ask(path1, partial(self._call("cp_file"), path1, path2))
@@ -114,9 +121,12 @@ class RemoteFileSystem(AbstractFileSystem):
         self._ask(path, partial(rm, path, recursive=recursive, maxdepth=maxdepth))
 
     def mv(self, path1: str, path2: str, recursive: bool = False) -> None:
-        """Copy, then remove: each may be repeated."""
+        """A rename where there are folders; else a copy and a removal, which may be repeated."""
         if recursive:
             raise NotImplementedError("only single files are moved")
+        if self._has_folders:
+            self._ask(path1, partial(self._call("mv"), path1, path2))
+            return
         self.cp_file(path1, path2)
         # An earlier attempt may have removed it, and its answer was lost.
         with contextlib.suppress(FileNotFoundError):

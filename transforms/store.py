@@ -11,7 +11,7 @@ from typing import Any
 import fsspec
 from fsspec.core import url_to_fs
 
-from transforms.reach import FAMILIES, LOCAL, Reach, schemes_of
+from transforms.reach import FAMILIES, LOCAL, STORES, Reach, schemes_of
 from transforms.redact import redacted, secrets_in
 from transforms.remote import RemoteFileSystem
 from transforms.retry import Patience
@@ -60,7 +60,11 @@ class Stores:
             return inner, path
         _leave_retries_to_us(scheme, inner)
         remote = RemoteFileSystem(
-            inner, self.patience, self.largest_spool_bytes, _Conceal(secrets_in(self.options))
+            inner,
+            self.patience,
+            self.largest_spool_bytes,
+            has_folders=scheme not in STORES,
+            conceal=_Conceal(secrets_in(self.options)),
         )
         return remote, path
 
@@ -101,8 +105,9 @@ class Stores:
         given |= self.options.get(scheme, {})
         if scheme in LOCAL or scheme == "memory":
             return given
-        # A listing from before would hide what has changed since.
-        given.setdefault("use_listings_cache", False)
+        if scheme in STORES:
+            # A listing from before would hide what has changed since.
+            given.setdefault("use_listings_cache", False)
         if scheme in ("http", "https"):
             from transforms.web import GuardedClient
 

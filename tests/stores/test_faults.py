@@ -151,6 +151,23 @@ def test_a_recording_whose_store_stays_away_is_a_row_of_the_ledger(tmp_path: Pat
     assert found == {name: ("ok", None), f"unwell/{name}": ("failed", "StoreError")}
 
 
+@pytest.mark.slow
+def test_a_store_that_goes_away_within_a_recording_does_not_truncate_it(tmp_path: Path) -> None:
+    voice, rate_hz = soundfile.read(DATA / "audio" / "austen-0880.wav", dtype="int16")
+    soundfile.write(tmp_path / "long.wav", np.tile(voice, 100), rate_hz)
+    (tmp_path / "manifest.jsonl").write_text('{"audio_filepath": "long.wav"}')
+    output = tmp_path / "out"
+    with web(tmp_path, Ranged) as shelf:
+        assert shelf.proxy is not None
+        arguments = [f"{shelf.base}/manifest.jsonl", "--output", str(output)]
+        quick = ["--decoder", "greedy", "--num-workers", "1", "--store-deadline", "0.5"]
+        with broken(shelf.proxy, "503", after=9):
+            assert main(["transcribe", *arguments, *quick]) == 3
+    (row,) = pq.read_table(output / "recordings").to_pylist()
+    assert (row["error_type"], row["error_stage"]) == ("StoreError", "decode")
+    assert "did not recover" in row["error_message"]
+
+
 def test_a_store_that_is_away_stops_the_job_at_its_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
