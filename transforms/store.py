@@ -14,7 +14,7 @@ from fsspec.core import url_to_fs
 from transforms.reach import FAMILIES, LOCAL, STORES, Reach, schemes_of
 from transforms.redact import redacted, secrets_in
 from transforms.remote import RemoteFileSystem
-from transforms.retry import Patience
+from transforms.retry import Patience, steadily
 from transforms.stored_file import FileBytes, Stat, StoredFile, stat_of
 
 EXTRAS = {"s3": "s3", "gs": "gcs", "abfs": "azure", "http": "http"}
@@ -42,7 +42,7 @@ class Stores:
 
         Across a network it is a `RemoteFileSystem`: patient, and with `OSError`s only. Raises
         `ImportError` naming what to install where a package is missing, and `ValueError` for an
-        unknown protocol.
+        unknown protocol or options that do not fit.
         """
         schemes = schemes_of(uri)
         scheme = schemes[0]
@@ -55,16 +55,23 @@ class Stores:
         except ImportError as error:
             raise ImportError(_advice(scheme, error)) from error
         path = kind._strip_protocol(uri)
-        inner = kind(**{**kind._get_kwargs_from_urls(uri), **self._options(scheme)})
+        options = {**kind._get_kwargs_from_urls(uri), **self._options(scheme)}
         if scheme in LOCAL or scheme == "memory":
-            return inner, path
+            return kind(**options), path
+        conceal = _Conceal(secrets_in(self.options))
+        try:
+            inner = steadily(
+                lambda: _connected(scheme, kind(**options)), conceal(uri), self.patience, conceal
+            )
+        except TypeError as error:
+            raise ValueError(f"the storage options of {scheme} do not fit: {error}") from error
         _leave_retries_to_us(scheme, inner)
         remote = RemoteFileSystem(
             inner,
             self.patience,
             self.largest_spool_bytes,
             has_folders=scheme not in STORES,
-            conceal=_Conceal(secrets_in(self.options)),
+            conceal=conceal,
         )
         return remote, path
 
@@ -116,6 +123,13 @@ class Stores:
             config = {"retries": {"total_max_attempts": 1}, "read_timeout": self.patience.attempt_s}
             given["config_kwargs"] = {**config, **given.get("config_kwargs", {})}
         return given
+
+
+def _connected(scheme: str, filesystem: fsspec.AbstractFileSystem) -> fsspec.AbstractFileSystem:
+    """Amazon's client takes any option until it connects; Google's connects when it is made."""
+    if scheme in ("s3", "s3a"):
+        filesystem.connect()
+    return filesystem
 
 
 def _leave_retries_to_us(scheme: str, filesystem: fsspec.AbstractFileSystem) -> None:

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from tests.conftest import DATA
-from tests.stores.conftest import Shelf
+from tests.stores.conftest import IMPATIENT, Shelf, environment, s3
 from transforms.errors import StoreError
 from transforms.store import Stores
 
@@ -138,3 +138,15 @@ def test_a_file_is_written_whole_or_not_at_all(shelf: Shelf, tmp_path: Path) -> 
     assert not filesystem.exists(path)
     filesystem.rm(filesystem._parent(path), recursive=True)
     assert not filesystem.exists(f"{path}.moved")
+
+
+def test_the_usual_environment_variables_are_enough(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"content")
+    with s3() as shelf:
+        uri, options = shelf.put(tmp_path / "a", "a"), shelf.options["s3"]
+        with environment(
+            AWS_ACCESS_KEY_ID=options["key"],
+            AWS_SECRET_ACCESS_KEY=options["secret"],
+            AWS_ENDPOINT_URL=options["endpoint_url"],
+        ):
+            assert Stores(patience=IMPATIENT).stat(uri).size == 7

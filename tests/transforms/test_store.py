@@ -60,6 +60,12 @@ def test_an_error_that_a_c_library_swallows_is_remembered() -> None:
         file.check()
 
 
+def test_options_that_do_not_fit_are_named() -> None:
+    pytest.importorskip("s3fs", reason="s3fs is not installed")
+    with pytest.raises(ValueError, match=r"storage options of s3 do not fit: .*'secrt'"):
+        Stores({"s3": {"secrt": "hunter2"}}).locate("s3://bucket/a")
+
+
 def test_options_stay_out_of_sight_and_travel() -> None:
     stores = Stores({"s3": {"secret": "hunter2"}})
     assert "hunter2" not in repr(stores)
