@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := build/demo
+AZURITE_VERSION := 3.37.0
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -21,7 +22,7 @@ demo: $(VENV)/.installed
 	$(BIN)/beamscribe transcribe tests/data/manifest.jsonl --output $(DEMO)
 	$(BIN)/beamscribe evaluate $(DEMO)
 
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-dev build/azurite
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.installed-dev
@@ -45,5 +46,14 @@ $(VENV)/.installed: setup.py | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP_INSTALL) --editable '.[dev]'
+	$(PIP_INSTALL) --editable '.[dev,s3,gcs,azure,http]'
 	@touch $@
+
+# Azure's protocol for the tests. Without npm those tests are skipped, and say so.
+build/azurite:
+	@if command -v npm >/dev/null; then \
+	    npm install --silent --no-fund --no-audit --prefix $@ azurite@$(AZURITE_VERSION) \
+	        || { rm -rf $@; echo "Azurite could not be installed; its tests are skipped."; }; \
+	else \
+	    echo "npm is not installed; the tests of Azure's protocol are skipped."; \
+	fi

@@ -46,9 +46,18 @@ setup(
         "safetensors>=0.8,<0.9",
         "soundfile>=0.14,<0.15",
         "soxr>=1.1,<2",
+        "tenacity>=9.2,<10",
     ],
     extras_require={
+        # Tested with the newest of these; they move in step with fsspec.
+        "s3": ["s3fs>=2026.9,<2027"],
+        "gcs": ["gcsfs>=2026.9,<2027"],
+        "azure": ["adlfs>=2026.8,<2027"],
+        "http": ["aiohttp>=3.14,<4"],
         "dev": [
+            # Servers that speak the protocols of the stores; Azurite comes from npm.
+            "gcp-storage-emulator>=2026.7,<2027",
+            "moto[server]>=5.2,<6",
             "hypothesis>=6.170,<7",
             "mypy>=2.4,<2.5",
             "pytest>=9.2,<10",

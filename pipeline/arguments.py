@@ -6,6 +6,8 @@ import argparse
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from pipeline import storage
+
 if TYPE_CHECKING:
     from pipeline.config import TranscriptionConfig
 
@@ -54,6 +56,7 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--force", action="store_true", default=None, help="take up everything again")
     add("--verbose", action="store_true", help="log to stderr")
+    storage.add_arguments(parser)
 
 
 def job_configuration(arguments: argparse.Namespace) -> TranscriptionConfig:
@@ -65,4 +68,11 @@ def job_configuration(arguments: argparse.Namespace) -> TranscriptionConfig:
         for field in fields(TranscriptionConfig)
         if (value := getattr(arguments, field.name, None)) is not None
     }
-    return TranscriptionConfig(**{**given, "sources": tuple(arguments.sources)})
+    named = (*arguments.sources, arguments.output)
+    return TranscriptionConfig(
+        **{
+            **given,
+            "sources": tuple(arguments.sources),
+            "stores": storage.stores_of(arguments, named),
+        }
+    )

@@ -19,6 +19,7 @@ from models.errors import ModelError
 from pipeline.arguments import add_job_arguments, job_configuration
 from pipeline.errors import ConfigurationError
 from transforms.errors import OutputError
+from transforms.redact import RedactingFormatter, redacted
 
 DONE, JOB_FAILED, MISUSED, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -53,11 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if others and arguments.command not in ("transcribe", "plan"):
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     verbose = getattr(arguments, "verbose", False)
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO if verbose else logging.ERROR,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.INFO if verbose else logging.ERROR)
+    # It logs every error that it then raises.
+    logging.getLogger("gcsfs").setLevel(logging.NOTSET if verbose else logging.CRITICAL)
     # Beam logs the trace of every error that it then raises.
     logging.getLogger("apache_beam").setLevel(logging.NOTSET if verbose else logging.CRITICAL)
     try:
@@ -73,15 +74,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             return compact.run(arguments)
         return _transcribe(arguments, others)
     except ConfigurationError as error:
-        print(f"beamscribe: {error}", file=sys.stderr)
+        print(f"beamscribe: {redacted(str(error))}", file=sys.stderr)
         return MISUSED
     except (ModelError, OutputError) as error:
-        print(f"beamscribe: the job failed: {error}", file=sys.stderr)
+        print(f"beamscribe: the job failed: {redacted(str(error))}", file=sys.stderr)
         return JOB_FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
-    from pipeline import evaluate
+    from pipeline import evaluate, storage
 
     parser = argparse.ArgumentParser(
         prog="beamscribe", description="Archives of audio into searchable, time-stamped text."
@@ -129,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     evaluate.add_arguments(score)
+    storage.add_arguments(score)
 
     merge = commands.add_parser(
         "compact",
@@ -138,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     merge.add_argument("directory", metavar="DIR", help="what `transcribe --output` wrote")
+    storage.add_arguments(merge)
     return parser
 
 

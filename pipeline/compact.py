@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import ConfigurationError
 from pipeline.ledger import Commit, Newest, committed_runs, iterate_rows
+from pipeline.storage import stores_of
 from transforms.commit import (
     RunOutput,
     StagedFiles,
@@ -135,7 +136,7 @@ def _output(directory: str, commits: Sequence[Commit], stores: Stores) -> RunOut
 
 def run(args: argparse.Namespace) -> int:
     """Prints what was merged; raises as `compact` does."""
-    done = compact(args.directory, Stores())
+    done = compact(args.directory, stores_of(args, [args.directory]))
     if done is None:
         print(f"{args.directory} is one run already")
     else:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import sys
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigurationError
 from pipeline.ledger import committed_runs, newest_rows
 from pipeline.score import Evaluation, Pair, RecordingScore, score
+from pipeline.storage import stores_of
 from transforms.store import Stores
 
 if TYPE_CHECKING:
@@ -65,19 +69,19 @@ def read_ledger(directory: str, stores: Stores) -> tuple[LedgerRow, ...]:
     )
 
 
-def read_references(manifest: str) -> dict[str, str]:
+def read_references(manifest: str, stores: Stores) -> dict[str, str]:
     """Texts by recording id, from the JSON lines at `manifest`, a local path or fsspec URL.
 
     The id is `id` (or `recording_id`, `utt_id`), else the audio's path or URI as written.
     Lines without `text` are passed over. Raises `ConfigurationError` with the line at fault.
     """
-    import fsspec
-
     texts: dict[str, str] = {}
     lines: dict[str, int] = {}
     try:
-        with fsspec.open(manifest, "rt", encoding="utf-8-sig", compression="infer") as file:
-            for number, line in enumerate(file, start=1):
+        with stores.open(manifest) as stored:
+            zipped = manifest.endswith(".gz")
+            unzipped = gzip.GzipFile(fileobj=stored) if zipped else stored
+            for number, line in enumerate(TextIOWrapper(unzipped, "utf-8-sig"), start=1):
                 if not line.strip():
                     continue
                 recording_id, text = _parse_reference(line, f"{manifest}:{number}")
@@ -91,7 +95,7 @@ def read_references(manifest: str) -> dict[str, str]:
                     texts[recording_id] = text
     except ConfigurationError:
         raise
-    except (ImportError, OSError, ValueError) as error:
+    except (ImportError, OSError, EOFError, ValueError, zlib.error) as error:
         raise ConfigurationError(f"cannot read the references {manifest}: {error}") from error
     return texts
 
@@ -154,8 +158,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the evaluation to stdout; raises `ConfigurationError` if nothing can be scored."""
-    rows = read_ledger(args.directory, Stores())
-    references = None if args.references is None else read_references(args.references)
+    named = [args.directory] if args.references is None else [args.directory, args.references]
+    stores = stores_of(args, named)
+    rows = read_ledger(args.directory, stores)
+    references = None if args.references is None else read_references(args.references, stores)
     evaluation = score(pair(rows, references))
     if not evaluation.recordings:
         advice = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import platform
 from argparse import ArgumentParser
@@ -24,7 +25,7 @@ from pipeline.resume import Skipped, find_done
 from pipeline.transcribe import Transcribe
 from transforms import tally
 from transforms.commit import RunOutput, new_run_id, roll_forward, tidy_staging
-from transforms.errors import ManifestError, OutputError
+from transforms.errors import ManifestError
 from transforms.join import fail_recording
 from transforms.journal import Journal, find_journals
 from transforms.manifest import iterate_sources
@@ -170,9 +171,16 @@ def _plan_work(pending: Iterator[Recording | Failure], output: RunOutput) -> lis
     filesystem, root = output.stores.locate(output.directory)
     was_there = filesystem.exists(root)
     try:
-        return write_worklist(pending, output)
-    except OutputError as error:
-        raise ConfigurationError(f"{error}; name another --output") from error
+        first = next(pending, None)
+        if first is None:
+            return []
+        filesystem.makedirs(output.stores.locate(output.staging)[1], exist_ok=True)
+        output.stores.prove_writable(output.staging)
+        return write_worklist(itertools.chain([first], pending), output)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the output {output.directory} cannot be written: {error}; name another --output"
+        ) from error
     except ManifestError:
         left = output.stores.locate(output.staging)[1] if was_there else root
         if filesystem.exists(left):

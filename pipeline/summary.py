@@ -10,6 +10,7 @@ from rich.markup import escape
 from pipeline.ledger import read_rows
 from pipeline.resume import Skipped
 from transforms.records import FAILED, OK, STATUSES
+from transforms.redact import redacted
 from transforms.store import Stores
 
 RECORDINGS_SHOWN = 50
@@ -47,6 +48,7 @@ def _print_run(console: Console, output: str, commit: dict[str, Any], stores: St
         f"\n{totals['recordings']:.0f} recordings ({counts}), {totals['words']:.0f} words, "
         f"{audio_s / 60:.1f} min of audio in {wall_s:.1f} s: RTFx {audio_s / wall_s:.0f}"
     )
+    output = redacted(output)
     console.print(f"transcripts  {output}/transcripts/run={commit['run_id']}/*.parquet")
     console.print(f"ledger       {output}/recordings/run={commit['run_id']}/*.parquet")
     console.print(f"run          {output}/runs/{commit['run_id']}.json")

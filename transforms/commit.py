@@ -39,6 +39,7 @@ from typing import Any
 import fsspec
 
 from transforms.errors import OutputError
+from transforms.redact import redacted
 from transforms.schema import SCHEMA_VERSION, RunStamp, add_totals
 from transforms.store import Stores
 
@@ -209,7 +210,7 @@ def _complete(filesystem: fsspec.AbstractFileSystem, root: str, run_id: str) -> 
     partial = f"{staging}/{uuid.uuid4().hex}.partial"
     filesystem.makedirs(f"{root}/runs", exist_ok=True)
     with filesystem.open(partial, "w", encoding="utf-8") as file:
-        file.write(json.dumps(intention, indent=2, ensure_ascii=False) + "\n")
+        file.write(redacted(json.dumps(intention, indent=2, ensure_ascii=False)) + "\n")
     filesystem.mv(partial, committed)
     for folder in (*(f"{root}/{name}" for name in intention.get("journals", ())), staging):
         if filesystem.exists(folder):

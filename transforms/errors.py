@@ -2,6 +2,8 @@
 
 RecordingError (ValueError)          the data's: becomes a ledger row
 ├── UnreadableAudioError (OSError)   missing, forbidden, or no audio that can be read
+│   └── StoreError                   its store did not answer, or not in full, for too long
+├── ForbiddenSourceError             a place that its manifest has no business to name
 ├── UnsupportedAudioError            a rate, channel or coding that makes no sense here
 ├── UnsupportedLanguageError         not what the model hears
 ├── EmptyAudioError                  a header and no samples
@@ -21,6 +23,7 @@ OutputError (OSError)                the job's: the output cannot be written
 from __future__ import annotations
 
 from transforms.records import Failure, Recording
+from transforms.redact import redacted
 
 
 class RecordingError(ValueError):
@@ -29,6 +32,14 @@ class RecordingError(ValueError):
 
 class UnreadableAudioError(RecordingError, OSError):
     """The file is missing, forbidden, or not audio."""
+
+
+class StoreError(UnreadableAudioError):
+    """The store failed for longer than a job waits; the file itself may be sound."""
+
+
+class ForbiddenSourceError(RecordingError):
+    """The manifest names a place that it may not reach."""
 
 
 class UnsupportedAudioError(RecordingError):
@@ -91,4 +102,5 @@ def failure_of(
     fingerprint: str | None = None,
 ) -> Failure:
     """The one way from a caught error to the ledger."""
-    return Failure(recording, channel, stage, type(error).__name__, str(error), fingerprint)
+    message = redacted(str(error))
+    return Failure(recording, channel, stage, type(error).__name__, message, fingerprint)

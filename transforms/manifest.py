@@ -14,6 +14,7 @@ from transforms.manifest_dialect import is_common_voice
 from transforms.manifest_file import read_rows
 from transforms.manifest_ids import SeenIds
 from transforms.manifest_row import failure_at, parse_row, storable
+from transforms.reach import screened
 from transforms.records import Failure, Recording
 from transforms.sources import AudioFile, ManifestFile, UnlistedFolder, find_files
 from transforms.store import Stores
@@ -32,7 +33,8 @@ def iterate_sources(sources: Iterable[str], stores: Stores) -> Iterator[Placed]:
     with SeenIds() as seen:
         for source in sources:
             item = None
-            for place, item in _read_source(source, stores):
+            for place, read in _read_source(source, stores):
+                item = screened(read, source, stores.reach)
                 identity = item.id if isinstance(item, Recording) else item.recording.id
                 before = seen.add(identity, place)
                 if before is not None:

@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from transforms.fingerprint import audio_fingerprint
-from transforms.records import STATUSES, LedgerEntry, Transcript
+from transforms.records import STATUSES, LedgerEntry, Recording, Transcript
+from transforms.redact import redacted
 
 SCHEMA_VERSION = 2
 
@@ -121,7 +122,7 @@ def transcript_rows(entry: LedgerEntry, stamp: RunStamp) -> list[Row]:
     return [
         {
             "recording_id": entry.recording.id,
-            "audio_uri": entry.recording.uri,
+            "audio_uri": redacted(entry.recording.uri),
             "channel": entry.channel,
             "segment_index": index,
             "start": transcript.start_s,
@@ -141,7 +142,7 @@ def transcript_rows(entry: LedgerEntry, stamp: RunStamp) -> list[Row]:
             "alternatives": None,
             "model": stamp.model,
             "run_id": stamp.run_id,
-            "metadata": list(entry.recording.metadata),
+            "metadata": _metadata(entry.recording),
         }
         for index, transcript in enumerate(entry.transcripts)
     ]
@@ -152,11 +153,11 @@ def ledger_row(entry: LedgerEntry, stamp: RunStamp, finished_at: datetime) -> Ro
     track, failure = entry.track, entry.failure
     return {
         "recording_id": entry.recording.id,
-        "audio_uri": entry.recording.uri,
+        "audio_uri": redacted(entry.recording.uri),
         "channel": entry.channel,
         "status": entry.status,
         "error_type": failure.error_type if failure else None,
-        "error_message": failure.message if failure else None,
+        "error_message": redacted(failure.message) if failure else None,
         "error_stage": failure.stage if failure else None,
         "duration": entry.duration_s,
         "sample_rate": track.sample_rate_hz if track else None,
@@ -178,9 +179,13 @@ def ledger_row(entry: LedgerEntry, stamp: RunStamp, finished_at: datetime) -> Ro
         "config_fingerprint": stamp.config_fingerprint,
         "finished_at": finished_at,
         "run_id": stamp.run_id,
-        "metadata": list(entry.recording.metadata),
+        "metadata": _metadata(entry.recording),
         "same_as_channel": entry.same_as_channel,
     }
+
+
+def _metadata(recording: Recording) -> list[tuple[str, str]]:
+    return [(name, redacted(value)) for name, value in recording.metadata]
 
 
 def _text(transcripts: list[Transcript] | tuple[Transcript, ...]) -> str:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
-BUFFER_BYTES = 64 * 1024
-VERSION_FIELDS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified")
+BUFFER_BYTES = 16 * 1024
+FIRST_FETCH_BYTES = 32 * 1024
+LARGEST_FETCH_BYTES = 1024 * 1024
+WINDOWS_KEPT = 12
+VERSION_FIELDS = (
+    *("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "Last-Modified"),
+    "created",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +86,8 @@ class StoredFile(io.BufferedReader):
         self._stored.deferring = True
 
 
-class LocalBytes(StoredBytes):
-    """Bytes of an open file."""
+class FileBytes(StoredBytes):
+    """Bytes of an open file, which is closed with it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__()
@@ -96,6 +103,67 @@ class LocalBytes(StoredBytes):
 
     def tell(self) -> int:
         return self._file.tell()
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+class RangedBytes(StoredBytes):
+    """Bytes of a file of a known size that are fetched range by range, as they are needed.
+
+    A fetch at a new place is small, for headers and searches; each one that goes on where another
+    ended is twice as large, up to a limit, so that a long stretch takes few requests and little
+    more than its own bytes. fsspec's caches fetch blocks of one size.
+    """
+
+    def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
+        super().__init__()
+        self._fetch = fetch
+        self._size = size
+        self._position = 0
+        self._windows: OrderedDict[int, bytes] = OrderedDict()
+
+    def fill(self, buffer: memoryview) -> int:
+        filled = 0
+        wanted = min(len(buffer), max(0, self._size - self._position))
+        while filled < wanted:
+            start, window = self._window(self._position, wanted - filled)
+            offset = self._position - start
+            part = window[offset : offset + wanted - filled]
+            buffer[filled : filled + len(part)] = part
+            filled += len(part)
+            self._position += len(part)
+        return filled
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        if origin + offset < 0:
+            raise ValueError(f"cannot seek to {origin + offset}")
+        self._position = origin + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def _window(self, position: int, wanted: int) -> tuple[int, bytes]:
+        """Kept bytes that hold `position`, and where they start."""
+        grown, limit = FIRST_FETCH_BYTES, self._size
+        for start, window in self._windows.items():
+            if start <= position < start + len(window):
+                self._windows.move_to_end(start)
+                return start, window
+            if start + len(window) == position:
+                grown = min(2 * len(window), LARGEST_FETCH_BYTES)
+            if start > position:
+                limit = min(limit, start)
+        end = min(limit, position + max(grown, min(wanted, LARGEST_FETCH_BYTES)))
+        window = self._fetch(position, end)
+        self._windows[position] = window
+        if len(self._windows) > WINDOWS_KEPT:
+            self._windows.popitem(last=False)
+        return position, window
 
 
 def stat_of(uri: str, info: Mapping[str, Any]) -> Stat:

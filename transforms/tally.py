@@ -26,6 +26,7 @@ _audio_ms = Metrics.counter(NAMESPACE, "recognized_audio_ms")
 _padded_ms = Metrics.counter(NAMESPACE, "padded_audio_ms")
 _batches = Metrics.counter(NAMESPACE, "batches")
 _segments = Metrics.counter(NAMESPACE, "segments")
+_store_retries = Metrics.counter(NAMESPACE, "store_retries")
 
 
 def current() -> Tally:
@@ -52,6 +53,11 @@ def batched(audio_s: float, padded_s: float) -> None:
     _batches.inc()
     _audio_ms.inc(round(1000 * audio_s))
     _padded_ms.inc(round(1000 * padded_s))
+
+
+def retried() -> None:
+    """A store was asked again."""
+    _store_retries.inc()
 
 
 def transcribed(audio_s: float, closes_track: bool) -> None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import evaluate
+from pipeline import evaluate, storage
 from pipeline.errors import ConfigurationError
 from transforms.store import Stores
 
@@ -75,6 +75,7 @@ def write_run(
 def arguments(*argv: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     evaluate.add_arguments(parser)
+    storage.add_arguments(parser)
     return parser.parse_args(argv)
 
 
@@ -183,16 +184,16 @@ def test_references_that_cannot_be_used(tmp_path: Path, manifest: str, message: 
     path = tmp_path / "references.jsonl"
     path.write_text(manifest, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=message):
-        evaluate.read_references(str(path))
+        evaluate.read_references(str(path), Stores())
 
 
 def test_references_that_are_not_text(tmp_path: Path) -> None:
     path = tmp_path / "references.jsonl"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigurationError, match="cannot read the references"):
-        evaluate.read_references(str(path))
+        evaluate.read_references(str(path), Stores())
     with pytest.raises(ConfigurationError, match="cannot read the references"):
-        evaluate.read_references(str(tmp_path / "absent.jsonl"))
+        evaluate.read_references(str(tmp_path / "absent.jsonl"), Stores())
 
 
 def test_no_such_directory(tmp_path: Path) -> None:

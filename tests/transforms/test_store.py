@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from transforms.store import Stores
-from transforms.stored_file import LocalBytes, Stat, StoredFile
+from transforms.stored_file import FileBytes, Stat, StoredFile
 
 AUDIO = Path(__file__).parents[1] / "data" / "audio"
 
@@ -51,13 +51,19 @@ def test_an_error_that_a_c_library_swallows_is_remembered() -> None:
             return super().read(size)
 
     source = next(path for path in sorted(AUDIO.glob("*.wav")) if path.stat().st_size > 200_000)
-    file = StoredFile(LocalBytes(Broken(source.read_bytes())), Stat(None, None))
+    file = StoredFile(FileBytes(Broken(source.read_bytes())), Stat(None, None))
     file.defer_errors()
     with soundfile.SoundFile(file) as audio:
         frames = audio.read()
         assert len(frames) < audio.frames
     with pytest.raises(ConnectionResetError, match="gone"):
         file.check()
+
+
+def test_options_that_do_not_fit_are_named() -> None:
+    pytest.importorskip("s3fs", reason="s3fs is not installed")
+    with pytest.raises(ValueError, match=r"storage options of s3 do not fit: .*'secrt'"):
+        Stores({"s3": {"secrt": "hunter2"}}).locate("s3://bucket/a")
 
 
 def test_options_stay_out_of_sight_and_travel() -> None:
