@@ -30,6 +30,7 @@ SEARCH_S = 1.0
 SEAM_S = 8.0
 OVERLAP_S = 2.0
 PAUSE_S = 0.3
+STRETCH_S = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,11 +131,13 @@ class TranscriptionConfig:
     @property
     def stretches(self) -> StretchPlan:
         vocabulary, reach = self.card.vocabulary(), self.segmentation.reach
+        frame_s = self.card.frame_samples / self.card.sample_rate_hz
         return StretchPlan(
             frame_samples=self.card.frame_samples,
-            longest_frames=reach.longest,
+            # A pause in so many seconds is likely the end of a sentence, as language models want.
+            longest_frames=min(reach.longest, round(STRETCH_S / frame_s)),
             overlap_frames=reach.overlap,
-            pause_frames=round(PAUSE_S * self.card.sample_rate_hz / self.card.frame_samples),
+            pause_frames=round(PAUSE_S / frame_s),
             blank=vocabulary.blank,
             word_boundary=vocabulary.word_boundary,
         )
