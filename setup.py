@@ -36,14 +36,16 @@ setup(
         "torchaudio>=2.11,<2.12",
         # Its wheel holds the KenLM library; the kenlm package is not needed.
         "flashlight-text>=0.0.7,<0.0.8",
-        "fsspec>=2026.9",
+        "fsspec[http]>=2026.9",
         "jiwer>=4,<5",
         "numpy>=2.4,<2.5",
         # Processes that may crash or hang singly; the standard library's pool breaks as a whole.
         "pebble>=5.2,<6",
         "pyarrow>=25,<26",
+        "pyyaml>=6,<7",
         "rich>=15,<16",
         "safetensors>=0.8,<0.9",
+        "sentencepiece>=0.2.1,<0.3",
         "soundfile>=0.14,<0.15",
         "soxr>=1.1,<2",
         "tenacity>=9.2,<10",

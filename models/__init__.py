@@ -9,9 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from models.card import ModelCard
     from models.hypothesis import Hypothesis, Word
     from models.recognizer import Emission, Recognizer, load_recognizer
-    from models.registry import ModelCard, find_model
+    from models.registry import find_model
 
 __all__ = [
     "Emission",
@@ -26,7 +27,7 @@ __all__ = [
 _ROOMS = {
     "Emission": "models.recognizer",
     "Hypothesis": "models.hypothesis",
-    "ModelCard": "models.registry",
+    "ModelCard": "models.card",
     "Recognizer": "models.recognizer",
     "Word": "models.hypothesis",
     "find_model": "models.registry",

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
+from models.card import CtcNetwork, ModelCard
 from models.decode.ctc_greedy import ctc_greedy
-from models.errors import CheckpointError
 from models.hypothesis import Hypothesis
-from models.phoneme_ctc import PhonemeCtc
-from models.registry import ModelCard, find_model
+from models.registry import find_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +26,7 @@ class Emission:
 class Recognizer:
     """One model on one device. Build it with `load_recognizer`."""
 
-    def __init__(self, card: ModelCard, network: PhonemeCtc, device: torch.device) -> None:
+    def __init__(self, card: ModelCard, network: CtcNetwork, device: torch.device) -> None:
         self.card = card
         self.vocabulary = card.vocabulary()
         self.network = network
@@ -67,14 +64,6 @@ class Recognizer:
 def load_recognizer(name: str, device: str = "cpu") -> Recognizer:
     """Load a named model. Raises `CheckpointError` saying what is missing and what to do."""
     card = find_model(name)
-    network = PhonemeCtc()
-    try:
-        state = load_file(card.acoustic_path)
-        network.load_state_dict({key: tensor.float() for key, tensor in state.items()})
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise CheckpointError(
-            f"the weights of model {name} cannot be loaded from {card.acoustic_path}: {error}; "
-            "reinstall beamscribe"
-        ) from error
+    network = card.acoustics.load()
     network.requires_grad_(False)
-    return Recognizer(card, network.eval().to(device), torch.device(device))
+    return Recognizer(card, network.eval().to(torch.device(device)), torch.device(device))

@@ -1,103 +1,113 @@
-"""The models that can be named, and where their parts lie."""
+"""The models that can be named.
+
+A name is that of an embedded model, that of a published checkpoint, or `nemo:` and the path or
+URL of a checkpoint. Another family adds its own prefix here, and a room that makes its cards.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache
+from typing import Any
 
+from models.card import ModelCard
+from models.embedded import EN_PHONEME_CTC
 from models.errors import CheckpointError
-from models.vocabulary import Vocabulary
+from models.nemo.card import NemoReference, nemo_card
+from models.nemo.published import PUBLISHED
+from models.store import local_path
 
-WEIGHTS = Path(__file__).parent / "weights"
+NEMO = "nemo:"
+
+CARDS = {EN_PHONEME_CTC.name: EN_PHONEME_CTC}
+"""The models that ship with beamscribe."""
 
 
-@dataclass(frozen=True)
-class ModelCard:
-    """What a user needs to know of a model before naming it.
-
-    `frame_samples` lie between the centres of two emission frames; a waveform of fewer than
-    `shortest_samples` has no emission. Paths are on this machine.
-    """
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is known of a model without opening it; `parameters_m` are millions."""
 
     name: str
     language: str
+    parameters_m: float | None
     licence: str
-    description: str
-    sample_rate_hz: int
-    frame_samples: int
-    shortest_samples: int
-    folder: Path
-
-    @property
-    def acoustic_path(self) -> Path:
-        return self.folder / "acoustic.safetensors"
-
-    @property
-    def lexicon_path(self) -> Path:
-        return self.folder / "lexicon.tsv.gz"
-
-    @property
-    def language_model_path(self) -> Path:
-        return self.folder / "trigram.kenlm"
-
-    def vocabulary(self) -> Vocabulary:
-        """Raises `CheckpointError` where the file is missing or damaged."""
-        path = self.folder / "vocabulary.json"
-        try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
-            return Vocabulary(tuple(fields["tokens"]), fields["blank"], fields["word_boundary"])
-        except (OSError, ValueError, KeyError) as error:
-            raise CheckpointError(
-                f"the vocabulary of model {self.name} cannot be read from {path}: {error}; "
-                "reinstall beamscribe"
-            ) from error
-
-    def acoustic_fingerprint(self) -> str:
-        """Identifies the emissions: weights and vocabulary."""
-        return _fingerprint(self, self.acoustic_path, self.folder / "vocabulary.json")
-
-    def linguistic_fingerprint(self) -> str:
-        """Identifies what the beam search adds to the emissions: lexicon and language model."""
-        return _fingerprint(self, self.lexicon_path, self.language_model_path)
-
-
-CARDS = {
-    card.name: card
-    for card in (
-        ModelCard(
-            name="en-phoneme-ctc",
-            language="en",
-            licence="Apache-2.0",
-            description="English phonemes, 2.4 M parameters, with a trigram; ships with beamscribe",
-            sample_rate_hz=16_000,
-            frame_samples=320,
-            shortest_samples=400,
-            folder=WEIGHTS / "en_phoneme_ctc",
-        ),
-    )
-}
+    weights: str
+    here: bool
 
 
 def find_model(name: str) -> ModelCard:
-    """The card of a model. Raises `CheckpointError` naming those there are."""
-    try:
+    """The card of a model, whose checkpoint is fetched first where it is remote.
+
+    Raises `CheckpointError` for an unknown name, and for a checkpoint that cannot be had, is
+    damaged or is not supported.
+    """
+    if name in CARDS:
         return CARDS[name]
-    except KeyError:
-        raise CheckpointError(
-            f"there is no model named {name!r}; choose from: {', '.join(sorted(CARDS))}"
-        ) from None
+    return _find_nemo(name, _reference(name))
 
 
-def _fingerprint(card: ModelCard, *paths: Path) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        try:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        except OSError as error:
-            raise CheckpointError(
-                f"a part of model {card.name} is missing: {error}; reinstall beamscribe"
-            ) from error
-    return digest.hexdigest()[:32]
+def describe_model(name: str) -> dict[str, Any]:
+    """What a model is, from its files, which are fetched first; its network is not run.
+
+    Raises `CheckpointError` as `find_model` does.
+    """
+    card = find_model(name)
+    vocabulary = card.vocabulary()
+    return {
+        "name": name,
+        "description": card.description,
+        "language": card.language,
+        "licence": card.licence,
+        "parameters": card.acoustics.parameters(),
+        "sample_rate_hz": card.sample_rate_hz,
+        "frame_ms": 1000 * card.frame_samples / card.sample_rate_hz,
+        "longest_window_s": card.longest_s,
+        "tokens": len(vocabulary) - 1,
+        "some_tokens": list(vocabulary.tokens[:16]),
+        "decoders": list(card.decoders),
+        "fingerprint": card.acoustic_fingerprint(),
+    }
+
+
+def list_models() -> list[Listing]:
+    """Every model that has a name, the embedded ones first."""
+    return [find_listing(name) for name in (*CARDS, *PUBLISHED)]
+
+
+def find_listing(name: str) -> Listing:
+    """A model's line in the list. Raises `CheckpointError` for an unknown name."""
+    if name in CARDS:
+        card = CARDS[name]
+        return Listing(name, card.language, None, card.licence, "ships with beamscribe", True)
+    reference = _reference(name)
+    published = PUBLISHED.get(name)
+    return Listing(
+        name=name,
+        language=reference.language,
+        parameters_m=published.parameters if published else None,
+        licence=published.licence if published else "not stated in the file",
+        weights=reference.uri,
+        here=is_here(name),
+    )
+
+
+def is_here(name: str) -> bool:
+    """Whether a model's files are on this machine. Raises `CheckpointError` for an unknown name."""
+    return name in CARDS or local_path(_reference(name).uri).is_file()
+
+
+def _reference(name: str) -> NemoReference:
+    if name in PUBLISHED:
+        return PUBLISHED[name].reference
+    if name.startswith(NEMO):
+        return NemoReference.parse(name.removeprefix(NEMO))
+    raise CheckpointError(
+        f"there is no model named {name!r}; choose from: {', '.join(CARDS)}, the others that "
+        f"`beamscribe models` lists, or a NeMo checkpoint as {NEMO}PATH-OR-URL"
+    )
+
+
+@lru_cache(maxsize=8)
+def _find_nemo(name: str, reference: NemoReference) -> ModelCard:
+    published = PUBLISHED.get(name)
+    return nemo_card(name, reference, published.licence if published else "")

@@ -22,11 +22,16 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
         help="a manifest, an audio file, a directory, a glob, or - for a manifest on stdin",
     )
     add("--output", required=True, metavar="DIR", help="where Parquet goes")
-    add("--model", help="default: en-phoneme-ctc, which ships with beamscribe")
+    add(
+        "--model",
+        metavar="NAME",
+        help="a name that `beamscribe models` lists, or nemo:PATH-OR-URL; default: en-phoneme-ctc",
+    )
     add(
         "--decoder",
-        metavar="{beam,greedy}",
-        help="beam: words, by lexicon and language model (default); greedy: the model's own tokens",
+        metavar="{beam,lexicon,open,greedy}",
+        help="lexicon: known words by a language model; open: any words by a language model; "
+        "greedy: the model's own tokens; beam (default): open or lexicon, what suits the model",
     )
     add(
         "--segmentation",

@@ -72,6 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from pipeline import compact
 
             return compact.run(arguments)
+        if arguments.command == "models":
+            from pipeline import models
+
+            return models.run(arguments)
         return _transcribe(arguments, others)
     except ConfigurationError as error:
         print(f"beamscribe: {redacted(str(error))}", file=sys.stderr)
@@ -82,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from pipeline import evaluate, storage
+    from pipeline import evaluate, models, storage
 
     parser = argparse.ArgumentParser(
         prog="beamscribe", description="Archives of audio into searchable, time-stamped text."
@@ -141,6 +145,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     merge.add_argument("directory", metavar="DIR", help="what `transcribe --output` wrote")
     storage.add_arguments(merge)
+
+    listing = commands.add_parser(
+        "models",
+        help="the models that can be named, or what is in one",
+        description="List the models that can be named, or show what is in one without running it.",
+        epilog="example: beamscribe models nemo:trained.nemo",
+        allow_abbrev=False,
+    )
+    models.add_arguments(listing)
     return parser
 
 

@@ -9,9 +9,11 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from models.card import GREEDY, LEXICON, OPEN, UNDETERMINED, ModelCard
 from models.decode.ctc_beam import BeamSearchOptions
 from models.decode.pool import DecoderRecipe
-from models.registry import ModelCard, find_model
+from models.decode.word_scores import OpenSearchOptions
+from models.registry import find_model
 from models.voice_activity import CHUNK_SAMPLES, SAMPLE_RATE_HZ, SpeechDetector
 from pipeline.errors import ConfigurationError
 from transforms.amplitude import NONE, NORMALISATIONS
@@ -24,7 +26,8 @@ from transforms.speech import SpeechRules
 from transforms.stitch import StretchPlan
 from transforms.store import Stores
 
-DECODERS = ("beam", "greedy")
+BEAM = "beam"
+DECODERS = (BEAM, LEXICON, OPEN, GREEDY)
 CONTEXT_S = 1.5
 SEARCH_S = 1.0
 SEAM_S = 8.0
@@ -37,15 +40,17 @@ STRETCH_S = 15.0
 class TranscriptionConfig:
     """What `transcribe` does. Raises `ConfigurationError` saying what to change.
 
-    `batch_s` bounds the padded seconds of a batch. `workers` are threads of the forward pass and
-    processes of the beam search alike. `retry_failed` takes up what failed before, `force` all.
+    `decoder` "beam" is the beam search that suits the model best. `batch_s` bounds the padded
+    seconds of a batch. `workers` are threads of the forward pass and processes of the beam search
+    alike. `retry_failed` takes up what failed before, `force` all.
     """
 
     sources: tuple[str, ...]
     output: str
     model: str = "en-phoneme-ctc"
-    decoder: str = "beam"
+    decoder: str = BEAM
     beam: BeamSearchOptions = field(default_factory=BeamSearchOptions)
+    open: OpenSearchOptions = field(default_factory=OpenSearchOptions)
     batch_s: float = 40.0
     segment_s: float = 30.0
     segmentation_method: str = FIXED
@@ -61,7 +66,7 @@ class TranscriptionConfig:
             raise ConfigurationError("name at least one manifest, audio file or directory")
         if self.decoder not in DECODERS:
             raise ConfigurationError(
-                f"--decoder is {self.decoder!r}; choose {' or '.join(DECODERS)}"
+                f"--decoder is {self.decoder!r}; choose beam, lexicon, open or greedy"
             )
         if not 1.0 <= self.segment_s <= 30.0:
             raise ConfigurationError(
@@ -89,6 +94,35 @@ class TranscriptionConfig:
     def card(self) -> ModelCard:
         """Raises `CheckpointError` for a name that is not registered."""
         return find_model(self.model)
+
+    @property
+    def decoding(self) -> str:
+        """How this model's emissions are read: `lexicon`, `open` or `greedy`.
+
+        Raises `ConfigurationError` for a decoder that the model does not go with.
+        """
+        card = self.card
+        if self.decoder in card.decoders:
+            return self.decoder
+        if self.decoder == BEAM and card.decoders[0] != GREEDY:
+            return card.decoders[0]
+        unknown = (
+            "; the checkpoint does not say its language: where one ships with a language model, "
+            f"name it with --model '{self.model}#language=en'"
+            if card.language == UNDETERMINED
+            else ""
+        )
+        raise ConfigurationError(
+            f"--decoder is {self.decoder!r}, but {self.model} goes with "
+            f"{' or '.join(card.decoders)} only{unknown}"
+        )
+
+    @property
+    def decoder_recipe(self) -> DecoderRecipe | None:
+        """What a decoder process needs; None where the decoding is greedy."""
+        if self.decoding == GREEDY:
+            return None
+        return DecoderRecipe(self.model, self.open if self.decoding == OPEN else self.beam)
 
     @property
     def audio_plan(self) -> AudioPlan:
@@ -152,7 +186,7 @@ class TranscriptionConfig:
             model=self.model,
             device=self.device,
             stretches=self.stretches,
-            decoder=DecoderRecipe(self.model, self.beam) if self.decoder == "beam" else None,
+            decoder=self.decoder_recipe,
             decoder_workers=self.workers,
         )
 
@@ -160,15 +194,15 @@ class TranscriptionConfig:
         """Identifies everything besides audio and model that words and times depend on."""
         parts: dict[str, Any] = {
             "schema": SCHEMA_VERSION,
-            "decoder": self.decoder,
+            "decoder": self.decoding,
             "segmentation": asdict(self.segmentation),
             "stretches": asdict(self.stretches),
             "audio": without_stores(asdict(self.audio_plan)),
         }
         if self.detector is not None:
             parts["detector"] = self.detector.fingerprint()
-        if self.decoder == "beam":
-            parts["beam"] = asdict(self.beam)
+        if recipe := self.decoder_recipe:
+            parts["beam"] = asdict(recipe.options)
             parts["linguistic"] = self.card.linguistic_fingerprint()
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -25,14 +25,16 @@ MOST_VALUES_A_SECOND = 2**24
 MOST_VALUES_A_SPAN = 2**25
 LONGEST_S = 31 * 24 * 3600
 RESAMPLER_CONTEXT_S = 0.05
+UNDETERMINED = "und"
 
 
 @dataclass(frozen=True)
 class AudioPlan:
     """What the model can hear, and how tracks are cut into spans.
 
-    `language` is the model's, as a primary subtag of BCP 47. `search_s` bounds the move of a span's
-    edge to quiet; waveforms hold `context_s` of audio beyond the edges that have a neighbour.
+    `language` is the model's, as a primary subtag of BCP 47; `und` takes any. `search_s` bounds the
+    move of a span's edge to quiet; waveforms hold `context_s` of audio beyond the edges that have
+    a neighbour.
     `normalisation` is one of `amplitude.NORMALISATIONS`.
     """
 
@@ -79,7 +81,11 @@ def plan_tracks(recording: Recording, plan: AudioPlan) -> list[Track]:
     Raises a `RecordingError` saying what is wrong with the file or with what was asked of it.
     """
     language = recording.language
-    if language is not None and language.replace("_", "-").split("-")[0].lower() != plan.language:
+    if (
+        language is not None
+        and plan.language != UNDETERMINED
+        and language.replace("_", "-").split("-")[0].lower() != plan.language
+    ):
         raise UnsupportedLanguageError(
             f"{recording.uri} is in language {language!r}; the model hears {plan.language!r}"
         )

@@ -23,9 +23,10 @@ from flashlight.lib.text.decoder import (
 )
 from numpy.typing import NDArray
 
+from models.errors import VocabularyError
 from models.hypothesis import Hypothesis, Word
 from models.language_model import LanguageModel, load_language_model
-from models.lexicon import Lexicon, load_lexicon
+from models.lexicon import Lexicon
 from models.vocabulary import Vocabulary
 
 
@@ -117,7 +118,8 @@ class CtcBeamDecoder:
 
     Every spelling is followed by the vocabulary's word boundary. Built again from its arguments
     when unpickled, since neither the trie nor KenLM can be serialised; one instance serves one
-    thread at a time. Errors are those of `load_language_model`.
+    thread at a time. Raises `VocabularyError` for a vocabulary without a boundary; other errors are
+    those of `load_language_model`.
     """
 
     def __init__(
@@ -127,12 +129,15 @@ class CtcBeamDecoder:
         vocabulary: Vocabulary,
         options: BeamSearchOptions,
     ) -> None:
+        if vocabulary.word_boundary is None:
+            raise VocabularyError("a lexicon search needs a vocabulary with a word boundary")
+        self._boundary = vocabulary.word_boundary
         self._recipe = (lexicon, language_model_path, vocabulary, options)
         self._words = lexicon.words
         self._vocabulary = vocabulary
         language_model = load_language_model(language_model_path, lexicon.words)
         kenlm = language_model.kenlm
-        trie = _trie(lexicon, language_model, vocabulary)
+        trie = _trie(lexicon, language_model, len(vocabulary), self._boundary)
         # The search keeps bare pointers to both.
         self._kept: tuple[Any, ...] = (kenlm, trie)
         self._search = LexiconDecoder(
@@ -149,23 +154,12 @@ class CtcBeamDecoder:
             ),
             trie,
             kenlm,
-            vocabulary.word_boundary,
+            self._boundary,
             vocabulary.blank,
             language_model.unknown,
             [],
             False,
         )
-
-    @classmethod
-    def load(
-        cls,
-        lexicon_path: Path,
-        language_model_path: Path,
-        vocabulary: Vocabulary,
-        options: BeamSearchOptions,
-    ) -> CtcBeamDecoder:
-        """Build the decoder from files; errors are those of `load_lexicon` as well."""
-        return cls(load_lexicon(lexicon_path, vocabulary), language_model_path, vocabulary, options)
 
     def __reduce__(self) -> tuple[type[CtcBeamDecoder], tuple[Any, ...]]:
         return type(self), self._recipe
@@ -188,7 +182,7 @@ class CtcBeamDecoder:
         # A word counts once its boundary is heard, and nothing follows the last one.
         emission = np.full((frames + 1, classes), -1e4, dtype=np.float32)
         emission[:frames] = log_probs
-        emission[frames, self._vocabulary.word_boundary] = 0.0
+        emission[frames, self._boundary] = 0.0
         results = self._search.decode(emission.ctypes.data, frames + 1, classes)
         # Homophones that the language model scores alike tie: take the lexicon's first.
         top = results[0].score
@@ -218,7 +212,7 @@ class CtcBeamDecoder:
         tokens = path[span.begin : span.end]
         heard = log_probs[span.begin : span.end]
         chosen = heard[np.arange(len(tokens)), tokens]
-        silent = (tokens == self._vocabulary.blank) | (tokens == self._vocabulary.word_boundary)
+        silent = (tokens == self._vocabulary.blank) | (tokens == self._boundary)
         sounding = np.flatnonzero(~silent)
         first = np.flatnonzero(~silent & (tokens != np.append(-1, tokens[:-1])))
         peaks = np.maximum.reduceat(np.where(silent, -np.inf, chosen), first)
@@ -239,7 +233,7 @@ class CtcBeamDecoder:
         )
 
 
-def _trie(lexicon: Lexicon, language_model: LanguageModel, vocabulary: Vocabulary) -> Trie:
+def _trie(lexicon: Lexicon, language_model: LanguageModel, classes: int, boundary: int) -> Trie:
     """Every spelling and its boundary, each node with the best score of the words below it.
 
     Of a spelling's homophones the `HOMOPHONES` most frequent ones are kept.
@@ -248,11 +242,11 @@ def _trie(lexicon: Lexicon, language_model: LanguageModel, vocabulary: Vocabular
     start = kenlm.start(False)
     scores = [kenlm.score(start, word)[1] for word in range(len(lexicon))]
     homophones: Counter[tuple[int, ...]] = Counter()
-    trie = Trie(len(vocabulary), vocabulary.word_boundary)
+    trie = Trie(classes, boundary)
     for word in sorted(range(len(lexicon)), key=lambda word: (-scores[word], word)):
         for spelling in dict.fromkeys(lexicon.spellings[word]):
             homophones[spelling] += 1
             if homophones[spelling] <= HOMOPHONES:
-                trie.insert([*spelling, vocabulary.word_boundary], word, scores[word])
+                trie.insert([*spelling, boundary], word, scores[word])
     trie.smear(SmearingMode.MAX)
     return trie

@@ -19,7 +19,7 @@ from models.vocabulary import Vocabulary
 def ctc_greedy(log_probs: Tensor, lengths: Tensor, vocabulary: Vocabulary) -> list[Hypothesis]:
     """Decode `(B, T, C)` log-probabilities with `(B,)` lengths on the device that holds them.
 
-    A word is what stands between two word boundaries, written as its tokens; it lasts from its
+    Words part where the vocabulary says so; a word is written as its tokens and lasts from its
     first token's first frame to its last token's last frame. Its confidence is the mean posterior
     of its tokens' frames.
     """
@@ -54,26 +54,27 @@ def _read_path(
     runs: list[tuple[int, int]] = []
 
     def close_word() -> None:
-        if runs:
+        text = "".join(vocabulary.text(path[start]) for start, _ in runs)
+        if text:
             frames = np.concatenate([posterior[start:end] for start, end in runs])
             words.append(
                 Word(
-                    text="".join(vocabulary.tokens[path[start]] for start, _ in runs),
+                    text=text,
                     start_frame=runs[0][0],
                     end_frame=runs[-1][1],
                     confidence=float(frames.mean()),
                 )
             )
-            runs.clear()
+        runs.clear()
 
     for start, end in zip(changes.tolist(), ends.tolist(), strict=True):
         token = int(path[start])
         if token == vocabulary.blank:
             continue
         tokens.append(token)
-        if token == vocabulary.word_boundary:
+        if vocabulary.starts_word(token):
             close_word()
-        else:
+        if token != vocabulary.word_boundary:
             runs.append((start, end))
     close_word()
     return Hypothesis(tuple(tokens), tuple(words), score)

@@ -7,36 +7,50 @@ import os
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pebble import ProcessExpired, ProcessPool
 
 from models.decode.ctc_beam import BeamSearchOptions, CtcBeamDecoder
+from models.decode.ctc_open import CtcOpenDecoder
+from models.decode.word_scores import OpenSearchOptions
 from models.errors import DecodingError
 from models.hypothesis import Hypothesis
+from models.lexicon import load_lexicon, load_words, spell_words
 from models.registry import find_model
 
 DEADLINE_S = 300.0
 """What one search may take, many times what the longest emission does."""
 
 
+class Decoder(Protocol):
+    """What reads emissions; one instance serves one thread at a time."""
+
+    def decode(self, log_probs: NDArray[np.float32]) -> Hypothesis:
+        """The best reading of one emission `(T, C)` of natural-log probabilities."""
+
+
 @dataclass(frozen=True)
 class DecoderRecipe:
-    """What a process needs to build its decoder."""
+    """What a process needs to build its decoder; the kind of options is the kind of search."""
 
     model: str
-    options: BeamSearchOptions
+    options: BeamSearchOptions | OpenSearchOptions
 
-    def load(self) -> CtcBeamDecoder:
+    def load(self) -> Decoder:
         """Raises `CheckpointError` or `VocabularyError` where parts are missing or do not fit."""
         card = find_model(self.model)
-        return CtcBeamDecoder.load(
-            lexicon_path=card.lexicon_path,
-            language_model_path=card.language_model_path,
-            vocabulary=card.vocabulary(),
-            options=self.options,
-        )
+        files, vocabulary = card.language_files(), card.vocabulary()
+        if isinstance(self.options, OpenSearchOptions):
+            words = load_words(files.lexicon)
+            return CtcOpenDecoder(words, files.language_model, vocabulary, self.options)
+        if card.spells_words:
+            lexicon = spell_words(load_words(files.lexicon), vocabulary)
+        else:
+            lexicon = load_lexicon(files.lexicon, vocabulary)
+        return CtcBeamDecoder(lexicon, files.language_model, vocabulary, self.options)
 
 
 class Decoding:
@@ -84,7 +98,7 @@ class DecoderPool:
         self._processes.join()
 
 
-_decoders: dict[DecoderRecipe, CtcBeamDecoder] = {}
+_decoders: dict[DecoderRecipe, Decoder] = {}
 
 
 def _start(recipe: DecoderRecipe) -> None:

@@ -6,7 +6,7 @@ import torch
 
 from models.decode.ctc_greedy import ctc_greedy
 from models.hypothesis import Hypothesis
-from models.vocabulary import Vocabulary
+from models.vocabulary import Vocabulary, WordMarks
 
 A, B, BOUNDARY, BLANK = range(4)
 VOCABULARY = Vocabulary(("a", "b", "|", "_"), blank=BLANK, word_boundary=BOUNDARY)
@@ -61,3 +61,29 @@ def test_no_frames() -> None:
     assert ctc_greedy(emission([A])[None], torch.tensor([0]), VOCABULARY) == [
         Hypothesis((), (), 0.0)
     ]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "marks", "path", "words"),
+    [
+        (
+            ("▁a", "b", "▁", "_"),
+            WordMarks.PREFIX,
+            [0, 1, 3, 0, 2, 1],
+            [("ab", 0, 2), ("a", 3, 4), ("b", 4, 6)],
+        ),
+        (("▁a", "b", "▁", "_"), WordMarks.PREFIX, [1, 2, 2, 0], [("b", 0, 1), ("a", 3, 4)]),
+        (
+            ("a", "##b", "c", "_"),
+            WordMarks.CONTINUATION,
+            [0, 1, 1, 2, 3, 1],
+            [("ab", 0, 3), ("cb", 3, 6)],
+        ),
+    ],
+)
+def test_pieces_of_words(
+    tokens: tuple[str, ...], marks: WordMarks, path: list[int], words: list[tuple[str, int, int]]
+) -> None:
+    vocabulary = Vocabulary(tokens, blank=3, word_boundary=None, marks=marks)
+    (found,) = ctc_greedy(emission(path)[None], torch.tensor([len(path)]), vocabulary)
+    assert [(word.text, word.start_frame, word.end_frame) for word in found.words] == words

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import VocabularyError
-from models.lexicon import Lexicon, load_lexicon
+from models.lexicon import Lexicon, load_lexicon, load_words, spell_words
 from models.vocabulary import Vocabulary
 from models.weights.build_lexicon import VARIANTS, build, from_arpabet
 
@@ -94,3 +94,18 @@ def test_nonsense_gives_way_to_a_dictionary_and_is_cleaned_where_there_is_none()
 def test_a_spoken_form_takes_over_its_abbreviations_sound() -> None:
     generated = {"mister": ("m", "ɪ"), "mr": ("m", "ɝ")}
     assert build(["mister", "mr"], generated.__getitem__, {}, []) == "mister\tm ɪ\nmister\tm ɝ\n"
+
+
+def test_the_words_alone(tmp_path: Path) -> None:
+    path = tmp_path / "words.tsv"
+    path.write_text("b\tx\na\ty\nb\ty\n", encoding="utf-8")
+    assert load_words(path) == ("b", "a")
+
+
+def test_words_are_spelled_by_their_letters() -> None:
+    letters = Vocabulary((" ", "a", "b", "'", "_"), blank=4, word_boundary=0)
+    lexicon = spell_words(("ab", "c.", "b'a", "a b", "_"), letters)
+    assert lexicon.words == ("ab", "b'a")
+    assert lexicon.spellings == (((1, 2),), ((2, 3, 1),))
+    with pytest.raises(VocabularyError, match="spell none"):
+        spell_words(("xyz",), letters)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.padding import frame_mask, pad_batch
+from models.padding import frame_mask, pad_batch, silence_padding
 
 
 def test_pads_with_zeros_and_keeps_lengths() -> None:
@@ -18,3 +18,13 @@ def test_no_items_is_a_broken_contract() -> None:
 
 def test_mask_is_true_on_real_frames() -> None:
     assert frame_mask(torch.tensor([0, 2]), 3).tolist() == [[False] * 3, [True, True, False]]
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_padding_is_silenced_in_place(width: int) -> None:
+    hidden = torch.full((3, 5, width), torch.nan)
+    for row, length in enumerate((5, 2, 0)):
+        hidden[row, :length] = 7.0
+    silent = silence_padding(hidden, torch.tensor([5, 2, 0]))
+    assert silent.data_ptr() == hidden.data_ptr()
+    assert silent.sum(dim=(1, 2)).tolist() == [35.0 * width, 14.0 * width, 0.0]

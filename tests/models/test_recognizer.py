@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models import Hypothesis, Recognizer, load_recognizer, registry
 from models.decode.ctc_beam import BeamSearchOptions, CtcBeamDecoder
 from models.decode.pool import DecoderPool, DecoderRecipe
+from models.embedded import EmbeddedModel
 from models.errors import CheckpointError
 
 Speech = dict[str, NDArray[np.float32]]
@@ -92,7 +93,7 @@ def test_damaged_weights_say_what_to_do(
 ) -> None:
     if content is not None:
         (tmp_path / "acoustic.safetensors").write_bytes(content)
-    card = replace(registry.CARDS[MODEL], folder=tmp_path)
+    card = replace(registry.CARDS[MODEL], acoustics=EmbeddedModel(MODEL, tmp_path))
     monkeypatch.setitem(registry.CARDS, MODEL, card)
     with pytest.raises(CheckpointError, match="reinstall beamscribe"):
         load_recognizer(MODEL)
