@@ -4,6 +4,7 @@ ModelError
 ├── CheckpointError (RuntimeError)   weights that are missing, damaged or of another model
 └── VocabularyError (ValueError)     tokens, lexicon and language model that do not fit together
 
+EmissionError (RuntimeError)         one waveform that the model cannot compute; the others can
 DecodingError (RuntimeError)         one emission that could not be decoded; the others can
 """
 
@@ -24,3 +25,7 @@ class VocabularyError(ModelError, ValueError):
 
 class DecodingError(RuntimeError):
     """The search through one emission crashed or took too long."""
+
+
+class EmissionError(RuntimeError):
+    """The model has no answer for one waveform, whose memory or content is beyond it."""

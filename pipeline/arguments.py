@@ -52,6 +52,12 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
         help="bring each track to -1 dBFS or to -23 LUFS, in a pass of its own (default: none)",
     )
     add("--device", help="cpu (default) or cuda[:n]")
+    add(
+        "--allow-cpu",
+        action="store_true",
+        default=None,
+        help="compute on the CPU what the memory of the GPU does not hold",
+    )
     add("--num-workers", type=int, dest="workers", metavar="N", help="default: one a processor")
     add(
         "--retry-failed",

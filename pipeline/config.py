@@ -42,7 +42,8 @@ class TranscriptionConfig:
 
     `decoder` "beam" is the beam search that suits the model best. `batch_s` bounds the padded
     seconds of a batch. `workers` are threads of the forward pass and processes of the beam search
-    alike. `retry_failed` takes up what failed before, `force` all.
+    alike. `retry_failed` takes up what failed before, `force` all. `allow_cpu` lets a GPU's job
+    compute on the CPU what its memory does not hold.
     """
 
     sources: tuple[str, ...]
@@ -59,6 +60,7 @@ class TranscriptionConfig:
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     retry_failed: bool = False
     force: bool = False
+    allow_cpu: bool = False
     stores: Stores = field(default_factory=Stores)
 
     def __post_init__(self) -> None:
@@ -188,6 +190,7 @@ class TranscriptionConfig:
             stretches=self.stretches,
             decoder=self.decoder_recipe,
             decoder_workers=self.workers,
+            allow_cpu=self.allow_cpu,
         )
 
     def fingerprint(self) -> str:

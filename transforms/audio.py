@@ -8,11 +8,11 @@ import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
 from transforms import tally
-from transforms.audio_plan import AudioPlan, plan_reels, plan_tracks
+from transforms.audio_plan import AudioPlan, plan_reels
 from transforms.errors import RecordingError, failure_of
 from transforms.fingerprint import current_fingerprint
+from transforms.reading import read_reel, read_tracks
 from transforms.records import Recording, Reel, Track, Waveform
-from transforms.reel import decode_reel, with_gains
 
 
 class PlanSpans(beam.PTransform):
@@ -34,7 +34,7 @@ class _PlanSpans(beam.DoFn):
 
     def process(self, recording: Recording) -> Iterator[Reel | TaggedOutput]:
         try:
-            tracks = with_gains(plan_tracks(recording, self.plan), self.plan)
+            tracks = read_tracks(recording, self.plan)
         except RecordingError as error:
             fingerprint = current_fingerprint(recording, self.plan.stores)
             failure = failure_of(error, recording, None, "plan", fingerprint)
@@ -67,7 +67,7 @@ class _DecodeSpans(beam.DoFn):
         """Waveform by waveform, so that no more than one span is in memory."""
         tracks = reel.spans[0].tracks
         try:
-            for decoded in decode_reel(reel, self.plan):
+            for decoded in read_reel(reel, self.plan):
                 # A failure goes first, so that nobody takes its span for whole.
                 if decoded.error is not None:
                     yield from _failures(decoded.error, tracks)

@@ -12,6 +12,7 @@ RecordingError (ValueError)          the data's: becomes a ledger row
 ├── CorruptAudioError                a stretch that does not decode, or to no numbers
 ├── CrashError (RuntimeError)         a native library died of it
 ├── DeadlineError (TimeoutError)      nothing came of it in time
+├── UncomputableError                beyond the memory of the device, or what the model computes
 ├── UnreliableEmissionError          the model answered with something not finite
 ├── IncompleteError                  a part of it was planned and never arrived
 └── ManifestLineError                a line of a manifest that says nothing usable
@@ -72,6 +73,10 @@ class CrashError(RecordingError, RuntimeError):
 
 class DeadlineError(RecordingError, TimeoutError):
     """Work on the recording took longer than it may, and was given up."""
+
+
+class UncomputableError(RecordingError):
+    """The model or its decoder has no answer for a part of the recording."""
 
 
 class UnreliableEmissionError(RecordingError):

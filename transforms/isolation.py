@@ -69,6 +69,10 @@ class Isolated(Generic[Request, Answer]):
             if not finished:
                 self.close()
 
+    def start(self) -> None:
+        """Start the child before there is work for it."""
+        self._open()
+
     def close(self) -> None:
         """End the child, whatever it does."""
         if self._pipe is not None:

@@ -8,18 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, RunInference
+from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from models import Hypothesis, Recognizer, find_model, load_recognizer
+from models import Hypothesis, find_model, load_recognizer
 from models.decode.ctc_greedy import read_greedily
 from models.decode.pool import DecoderPool, DecoderRecipe, Decoding
+from models.errors import DecodingError, EmissionError
+from models.ladder import MemoryLadder
 from transforms import tally
+from transforms.errors import UncomputableError, failure_of
 from transforms.records import Segment, TimedWord, Track, Transcript
 from transforms.stitch import EmittedSegment, StitchEmissions, Stretch, StretchPlan
 
 MOST_PENDING = 64
+NOTHING = np.zeros((0, 0), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class Recognition:
     stretches: StretchPlan
     decoder: DecoderRecipe | None
     decoder_workers: int
+    allow_cpu: bool = False
 
 
 def place_words(stretch: Stretch, hypothesis: Hypothesis, frame_samples: int) -> Transcript:
@@ -61,26 +68,29 @@ def place_words(stretch: Stretch, hypothesis: Hypothesis, frame_samples: int) ->
     )
 
 
-class EmissionHandler(ModelHandler[Segment, EmittedSegment, Recognizer]):
+class EmissionHandler(ModelHandler[Segment, EmittedSegment, MemoryLadder]):
     """Loads a model once a process; the batches come ready made, one emission a segment."""
 
     def __init__(self, recognition: Recognition) -> None:
         super().__init__()
         self.recognition = recognition
 
-    def load_model(self) -> Recognizer:
-        return load_recognizer(self.recognition.model, self.recognition.device)
+    def load_model(self) -> MemoryLadder:
+        recognizer = load_recognizer(self.recognition.model, self.recognition.device)
+        return MemoryLadder(recognizer, self.recognition.allow_cpu, tally.count)
 
     def run_inference(
         self,
         batch: Sequence[Segment],
-        model: Recognizer,
+        model: MemoryLadder,
         inference_args: Mapping[str, Any] | None = None,
     ) -> list[EmittedSegment]:
         _count_batch(batch)
         emissions = model.emit([segment.samples for segment in batch])
         return [
-            EmittedSegment(segment, emission.log_probs)
+            EmittedSegment(segment, NOTHING, str(emission))
+            if isinstance(emission, EmissionError)
+            else EmittedSegment(segment, emission.log_probs)
             for segment, emission in zip(batch, emissions, strict=True)
         ]
 
@@ -115,9 +125,12 @@ class RecognizeBatches(beam.PTransform):
             if recognition.decoder is None
             else _SearchEmissions(recognition, recognition.decoder)
         )
+        decoded = stitched.stretches | "Decode" >> beam.ParDo(decode).with_outputs(
+            "failures", main="transcripts"
+        )
         return {
-            "transcripts": stitched.stretches | "Decode" >> beam.ParDo(decode),
-            "failures": stitched.failures,
+            "transcripts": decoded.transcripts,
+            "failures": (stitched.failures, decoded.failures) | "Failures" >> beam.Flatten(),
         }
 
 
@@ -155,22 +168,31 @@ class _SearchEmissions(beam.DoFn):
     def start_bundle(self) -> None:
         self._pending.clear()
 
-    def process(self, stretch: Stretch) -> Iterator[Recognized]:
+    def process(self, stretch: Stretch) -> Iterator[Recognized | TaggedOutput]:
         if self._pool is None:
             raise RuntimeError("setup() was not called before process()")
         self._pending.append((stretch, self._pool.submit(stretch.log_probs)))
         while self._pending and (len(self._pending) > MOST_PENDING or self._pending[0][1].done()):
             yield from self._next()
 
-    def finish_bundle(self) -> Iterator[WindowedValue]:
+    def finish_bundle(self) -> Iterator[WindowedValue | TaggedOutput]:
         window = GlobalWindow()
         while self._pending:
-            for recognized in self._next():
-                yield WindowedValue(recognized, window.max_timestamp(), [window])
+            for found in self._next():
+                if isinstance(found, TaggedOutput):
+                    value = WindowedValue(found.value, window.max_timestamp(), [window])
+                    yield TaggedOutput(found.tag, value)
+                else:
+                    yield WindowedValue(found, window.max_timestamp(), [window])
 
-    def _next(self) -> Iterator[Recognized]:
-        stretch, hypothesis = self._pending.popleft()
-        return _finish(stretch, hypothesis.result(), self.recognition.stretches.frame_samples)
+    def _next(self) -> Iterator[Recognized | TaggedOutput]:
+        stretch, decoding = self._pending.popleft()
+        try:
+            hypothesis = decoding.result()
+        except DecodingError as error:
+            yield from _fail(stretch, error)
+            return
+        yield from _finish(stretch, hypothesis, self.recognition.stretches.frame_samples)
 
 
 def _finish(stretch: Stretch, hypothesis: Hypothesis, frame_samples: int) -> Iterator[Recognized]:
@@ -178,6 +200,15 @@ def _finish(stretch: Stretch, hypothesis: Hypothesis, frame_samples: int) -> Ite
     for track in stretch.tracks:
         tally.transcribed(transcript.num_samples / stretch.sample_rate_hz, stretch.closes_tracks)
         yield track, transcript
+
+
+def _fail(stretch: Stretch, error: DecodingError) -> Iterator[TaggedOutput]:
+    start_s = stretch.start_samples / stretch.sample_rate_hz
+    for track in stretch.tracks:
+        uri = track.recording.uri
+        fault = UncomputableError(f"{uri}: {error}, in the sound around {start_s:.3f} s")
+        failure = failure_of(fault, track.recording, track.channel, "recognize")
+        yield TaggedOutput("failures", failure)
 
 
 def _count_batch(batch: Sequence[Segment]) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from transforms.errors import (
     IncompleteError,
     RecordingError,
+    UncomputableError,
     UnreliableEmissionError,
     failure_of,
 )
@@ -40,10 +41,14 @@ class StretchPlan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmittedSegment:
-    """A segment and the log-probabilities `(T, C)` that the model gave for it."""
+    """A segment and the log-probabilities `(T, C)` that the model gave for it.
+
+    `fault` says why there are none.
+    """
 
     segment: Segment
     log_probs: NDArray[np.float32]
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +208,9 @@ class _StitchEmissions(beam.DoFn):
             return
         del self._waiting[key]
         for each in arrived:
+            if each.fault is not None:
+                yield from _fail(each.segment, UncomputableError, each.fault)
+                return
             if not np.isfinite(each.log_probs).all():
                 yield from _fail(
                     each.segment, UnreliableEmissionError, "the model's output is not finite"

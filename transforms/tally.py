@@ -55,6 +55,11 @@ def batched(audio_s: float, padded_s: float) -> None:
     _padded_ms.inc(round(1000 * padded_s))
 
 
+def count(name: str, amount: int = 1) -> None:
+    """Add to the Beam counter of that name."""
+    Metrics.counter(NAMESPACE, name).inc(amount)
+
+
 def retried() -> None:
     """A store was asked again."""
     _store_retries.inc()
