@@ -53,6 +53,14 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--device", help="cpu (default) or cuda[:n]")
     add(
+        "--deadline",
+        type=float,
+        dest="deadline_s",
+        metavar="S",
+        help="give up a recording of which a header, or the next five minutes, take longer to "
+        "read than this (default: 600)",
+    )
+    add(
         "--allow-cpu",
         action="store_true",
         default=None,

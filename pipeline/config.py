@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from models.card import GREEDY, LEXICON, OPEN, UNDETERMINED, ModelCard
@@ -61,6 +61,7 @@ class TranscriptionConfig:
     retry_failed: bool = False
     force: bool = False
     allow_cpu: bool = False
+    deadline_s: float = 600.0
     stores: Stores = field(default_factory=Stores)
 
     def __post_init__(self) -> None:
@@ -89,6 +90,8 @@ class TranscriptionConfig:
             )
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
             raise ConfigurationError(f"--device is {self.device!r}; choose cpu, cuda or cuda:N")
+        if not self.deadline_s > 0:
+            raise ConfigurationError(f"--deadline is {self.deadline_s:g}; it must be positive")
         if self.workers < 1:
             raise ConfigurationError(f"--num-workers is {self.workers}; it must be at least 1")
 
@@ -134,6 +137,7 @@ class TranscriptionConfig:
             shortest_s=self.card.shortest_samples / self.card.sample_rate_hz,
             context_s=self.segmentation.around_span_s,
             normalisation=self.normalise,
+            deadline_s=self.deadline_s,
             stores=self.stores,
         )
 
@@ -200,7 +204,7 @@ class TranscriptionConfig:
             "decoder": self.decoding,
             "segmentation": asdict(self.segmentation),
             "stretches": asdict(self.stretches),
-            "audio": without_stores(asdict(self.audio_plan)),
+            "audio": without_stores(asdict(replace(self.audio_plan, deadline_s=0.0))),
         }
         if self.detector is not None:
             parts["detector"] = self.detector.fingerprint()

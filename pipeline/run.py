@@ -30,6 +30,7 @@ from transforms.join import fail_recording
 from transforms.journal import Journal, find_journals
 from transforms.manifest import iterate_sources
 from transforms.parquet import WriteRun
+from transforms.reading import warm
 from transforms.records import Failure, Recording
 from transforms.schema import RunStamp
 from transforms.store import Stores
@@ -86,6 +87,8 @@ def transcribe(
         raise ConfigurationError(str(error)) from error
     if not worklist:
         return Outcome(None, resume.skipped)
+    if _is_local(options):
+        warm()
     torch.set_num_threads(config.workers)
     tally.reset()
     with progress():

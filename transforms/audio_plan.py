@@ -34,7 +34,7 @@ class AudioPlan:
 
     `language` is the model's, as a primary subtag of BCP 47; `und` takes any. `search_s` bounds the
     move of a span's edge to quiet; waveforms hold `context_s` of audio beyond the edges that have
-    a neighbour.
+    a neighbour. Reading a header, or a span, that takes longer than `deadline_s` is given up.
     `normalisation` is one of `amplitude.NORMALISATIONS`.
     """
 
@@ -45,6 +45,7 @@ class AudioPlan:
     search_s: float = 2.0
     context_s: float = 0.0
     normalisation: str = NONE
+    deadline_s: float = 600.0
     stores: Stores = field(default_factory=Stores)
 
     def __post_init__(self) -> None:

@@ -32,15 +32,13 @@ class Isolated(Generic[Request, Answer]):
     and what it is given and yields must be picklable; it serves one thread at a time.
     """
 
-    def __init__(self, function: Callable[[Request], Iterator[Answer]], deadline_s: float) -> None:
-        """`deadline_s` bounds the time between two answers."""
+    def __init__(self, function: Callable[[Request], Iterator[Answer]]) -> None:
         self._function = function
-        self._deadline_s = deadline_s
         self._child: SpawnProcess | None = None
         self._pipe: Connection | None = None
 
-    def __call__(self, request: Request) -> Iterator[Answer]:
-        """What `function(request)` yields, as it yields it.
+    def __call__(self, request: Request, deadline_s: float) -> Iterator[Answer]:
+        """What `function(request)` yields, as it yields it; `deadline_s` bounds each wait.
 
         Raises the `RecordingError` that it raises, `CrashError` where the process dies,
         `DeadlineError` where no answer comes in time, and `RuntimeError` with the trace of any
@@ -51,8 +49,8 @@ class Isolated(Generic[Request, Answer]):
             pipe = self._open()
             pipe.send(request)
             while True:
-                if not pipe.poll(self._deadline_s):
-                    raise DeadlineError(f"nothing came of it within {self._deadline_s:g} s")
+                if not pipe.poll(deadline_s):
+                    raise DeadlineError(f"nothing came of it within {deadline_s:g} s")
                 kind, content = pipe.recv()
                 if kind == ANSWER:
                     yield content

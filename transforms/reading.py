@@ -12,9 +12,6 @@ from transforms.isolation import Isolated
 from transforms.records import Recording, Reel, Track
 from transforms.reel import DecodedSpan, decode_reel, with_gains
 
-DEADLINE_S = 600.0
-"""What one header or one span may take, many times what a slow store and a long file need."""
-
 Request = tuple[Recording | Reel, AudioPlan]
 Answer = list[Track] | DecodedSpan
 
@@ -26,7 +23,7 @@ def read_tracks(recording: Recording, plan: AudioPlan) -> list[Track]:
     """`plan_tracks`, with gains. Raises its errors, `CrashError` and `DeadlineError`."""
     tracks: list[Track] = []
     with _reader(recording.uri) as read:
-        for answer in read((recording, plan)):
+        for answer in read((recording, plan), plan.deadline_s):
             if isinstance(answer, list):
                 tracks = answer
     return tracks
@@ -35,14 +32,14 @@ def read_tracks(recording: Recording, plan: AudioPlan) -> list[Track]:
 def read_reel(reel: Reel, plan: AudioPlan) -> Iterator[DecodedSpan]:
     """`decode_reel`. Raises its errors, `CrashError` and `DeadlineError`."""
     with _reader(reel.spans[0].tracks[0].recording.uri) as read:
-        for answer in read((reel, plan)):
+        for answer in read((reel, plan), plan.deadline_s):
             if isinstance(answer, DecodedSpan):
                 yield answer
 
 
 def warm() -> None:
     """Start a process that the first reader will find running."""
-    reader = Isolated(answer_request, DEADLINE_S)
+    reader = Isolated(answer_request)
     reader.start()
     with _lock:
         _idle.append(reader)
@@ -61,7 +58,7 @@ def answer_request(request: Request) -> Iterator[Answer]:
 def _reader(uri: str) -> Iterator[Isolated[Request, Answer]]:
     """A reader that nobody else uses meanwhile; all threads of a worker share those there are."""
     with _lock:
-        reader = _idle.pop() if _idle else Isolated(answer_request, DEADLINE_S)
+        reader = _idle.pop() if _idle else Isolated(answer_request)
     try:
         yield reader
     except (CrashError, DeadlineError) as error:

@@ -43,59 +43,59 @@ def work(request: str) -> Iterator[object]:
 
 @pytest.fixture
 def isolated() -> Iterator[Isolated[str, object]]:
-    each = Isolated(work, deadline_s=20.0)
+    each = Isolated(work)
     yield each
     each.close()
 
 
 def test_answers_come_as_they_are_made(isolated: Isolated[str, object]) -> None:
-    assert list(isolated("stream")) == ["stream", *range(1000)]
-    _, large = isolated("large")
+    assert list(isolated("stream", 20.0)) == ["stream", *range(1000)]
+    _, large = isolated("large", 20.0)
     np.testing.assert_array_equal(large, np.arange(3_000_000, dtype=np.float32))
 
 
 def test_one_child_serves_request_after_request(isolated: Isolated[str, object]) -> None:
-    assert list(isolated("pid")) == list(isolated("pid"))
-    assert list(isolated("pid"))[1] != os.getpid()
+    assert list(isolated("pid", 20.0)) == list(isolated("pid", 20.0))
+    assert list(isolated("pid", 20.0))[1] != os.getpid()
 
 
 @pytest.mark.parametrize(("request_", "cause"), [("crash", "SIGSEGV"), ("exit", "exit code 3")])
 def test_a_crash_is_an_error_of_its_recording(
     isolated: Isolated[str, object], request_: str, cause: str
 ) -> None:
-    answers = isolated(request_)
+    answers = isolated(request_, 20.0)
     assert next(answers) == request_
     with pytest.raises(CrashError, match=cause):
         next(answers)
-    assert list(isolated("next")) == ["next"]
+    assert list(isolated("next", 20.0)) == ["next"]
 
 
 def test_a_hang_is_given_up() -> None:
-    isolated = Isolated(work, deadline_s=3.0)
-    assert list(isolated("first")) == ["first"]
-    _, child = isolated("pid")
-    answers = isolated("hang")
+    isolated = Isolated(work)
+    assert list(isolated("first", 20.0)) == ["first"]
+    _, child = isolated("pid", 20.0)
+    answers = isolated("hang", 3.0)
     assert next(answers) == "hang"
     with pytest.raises(DeadlineError, match="within 3 s"):
         next(answers)
     assert child not in {process.pid for process in multiprocessing.active_children()}
-    assert list(isolated("next")) == ["next"]
+    assert list(isolated("next", 20.0)) == ["next"]
     isolated.close()
 
 
 def test_errors_cross_over(isolated: Isolated[str, object]) -> None:
     with pytest.raises(EmptyAudioError, match=r"a\.wav is empty"):
-        list(isolated("refuse"))
+        list(isolated("refuse", 20.0))
     with pytest.raises(RuntimeError, match="a mistake"):
-        list(isolated("fault"))
-    assert list(isolated("next")) == ["next"]
+        list(isolated("fault", 20.0))
+    assert list(isolated("next", 20.0)) == ["next"]
 
 
 def test_a_caller_that_stops_early_leaves_nothing_behind(isolated: Isolated[str, object]) -> None:
-    for answer in isolated("stream"):
+    for answer in isolated("stream", 20.0):
         if answer == 3:
             break
-    assert list(isolated("next")) == ["next"]
+    assert list(isolated("next", 20.0)) == ["next"]
 
 
 def test_a_parent_that_is_killed_takes_its_child_along(tmp_path: Path) -> None:
@@ -103,9 +103,9 @@ def test_a_parent_that_is_killed_takes_its_child_along(tmp_path: Path) -> None:
     script.write_text(
         "from tests.transforms.test_isolation import Isolated, work\n"
         "if __name__ == '__main__':\n"
-        "    isolated = Isolated(work, deadline_s=600.0)\n"
-        "    print(list(isolated('pid'))[1], flush=True)\n"
-        "    list(isolated('hang'))\n"
+        "    isolated = Isolated(work)\n"
+        "    print(list(isolated('pid', 20.0))[1], flush=True)\n"
+        "    list(isolated('hang', 600.0))\n"
     )
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root)}
