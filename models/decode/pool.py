@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import threading
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,13 +17,16 @@ from pebble import ProcessExpired, ProcessPool
 from models.decode.ctc_beam import BeamSearchOptions, CtcBeamDecoder
 from models.decode.ctc_open import CtcOpenDecoder
 from models.decode.word_scores import OpenSearchOptions
-from models.errors import DecodingError
+from models.errors import CheckpointError, DecodingError
 from models.hypothesis import Hypothesis
 from models.lexicon import load_lexicon, load_words, spell_words
 from models.registry import find_model
 
 DEADLINE_S = 300.0
 """What one search may take, many times what the longest emission does."""
+
+ATTEMPTS = 3
+"""How often a search is begun that lost its process before it began."""
 
 
 class Decoder(Protocol):
@@ -56,20 +60,28 @@ class DecoderRecipe:
 class Decoding:
     """A search under way."""
 
-    def __init__(self, future: Future[Hypothesis]) -> None:
-        self._future = future
+    def __init__(self, pool: DecoderPool, log_probs: NDArray[np.float32]) -> None:
+        self._pool = pool
+        self._log_probs = log_probs
+        self._processes, self._future = pool.schedule(log_probs)
 
     def done(self) -> bool:
         return self._future.done()
 
     def result(self) -> Hypothesis:
         """Raises `DecodingError` where the search crashed its process or was given up."""
-        try:
-            return self._future.result()
-        except ProcessExpired as error:
-            raise DecodingError(f"the decoder's process died ({error})") from error
-        except TimeoutError as error:
-            raise DecodingError(f"the decoder found nothing within {DEADLINE_S:g} s") from error
+        for _ in range(ATTEMPTS):
+            try:
+                return self._future.result()
+            except BrokenProcessPool:
+                # A process died between two searches: nobody's fault, and all of them are gone.
+                self._pool.replace(self._processes)
+                self._processes, self._future = self._pool.schedule(self._log_probs)
+            except ProcessExpired as error:
+                raise DecodingError(f"the decoder's process died ({error})") from error
+            except TimeoutError as error:
+                raise DecodingError(f"the decoder found nothing within {DEADLINE_S:g} s") from error
+        raise CheckpointError("the decoder's processes die before they decode anything")
 
 
 class DecoderPool:
@@ -79,23 +91,43 @@ class DecoderPool:
     """
 
     def __init__(self, recipe: DecoderRecipe, workers: int) -> None:
-        self._processes = ProcessPool(
-            max_workers=workers,
-            context=multiprocessing.get_context("spawn"),
-            initializer=_start,
-            initargs=(recipe,),
-        )
-        # The processes start with the first task, and load while there is no work yet.
-        self._processes.schedule(_load_decoder, args=(recipe,))
+        self._recipe, self._workers = recipe, workers
+        self._processes = self._start_processes()
 
     def submit(self, log_probs: NDArray[np.float32]) -> Decoding:
         """Decode `(T, C)` log-probabilities."""
-        future = self._processes.schedule(_decode, args=(log_probs,), timeout=DEADLINE_S)
-        return Decoding(future)
+        return Decoding(self, log_probs)
+
+    def schedule(self, log_probs: NDArray[np.float32]) -> tuple[ProcessPool, Future[Hypothesis]]:
+        processes = self._processes
+        try:
+            return processes, processes.schedule(_decode, args=(log_probs,), timeout=DEADLINE_S)
+        except RuntimeError:
+            # Broken since the last search.
+            self.replace(processes)
+            processes = self._processes
+            return processes, processes.schedule(_decode, args=(log_probs,), timeout=DEADLINE_S)
+
+    def replace(self, broken: ProcessPool) -> None:
+        """Start new processes, unless somebody has done so already."""
+        if self._processes is broken:
+            broken.stop()
+            self._processes = self._start_processes()
 
     def close(self) -> None:
         self._processes.stop()
         self._processes.join()
+
+    def _start_processes(self) -> ProcessPool:
+        processes = ProcessPool(
+            max_workers=self._workers,
+            context=multiprocessing.get_context("spawn"),
+            initializer=_start,
+            initargs=(self._recipe,),
+        )
+        # The processes start with the first task, and load while there is no work yet.
+        processes.schedule(_load_decoder, args=(self._recipe,))
+        return processes
 
 
 _decoders: dict[DecoderRecipe, Decoder] = {}
