@@ -17,12 +17,13 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Generic, TypeVar
 
+from transforms import tally
 from transforms.errors import CrashError, DeadlineError, RecordingError
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
-ANSWER, REFUSAL, FAULT, END = "answer", "refusal", "fault", "end"
+ANSWER, COUNTED, REFUSAL, FAULT, END = "answer", "counted", "refusal", "fault", "end"
 
 
 class Isolated(Generic[Request, Answer]):
@@ -56,6 +57,10 @@ class Isolated(Generic[Request, Answer]):
                 kind, content = pipe.recv()
                 if kind == ANSWER:
                     yield content
+                    continue
+                if kind == COUNTED:
+                    for name, amount in content.items():
+                        tally.count(name, amount)
                     continue
                 finished = True
                 if kind == REFUSAL:
@@ -106,8 +111,11 @@ def _serve(function: Callable[[Any], Iterator[Any]], pipe: Connection) -> None:
         while True:
             request = pipe.recv()
             try:
-                for answer in function(request):
-                    pipe.send((ANSWER, answer))
+                try:
+                    for answer in function(request):
+                        pipe.send((ANSWER, answer))
+                finally:
+                    pipe.send((COUNTED, tally.drain()))
             except RecordingError as error:
                 pipe.send((REFUSAL, error))
             except (EOFError, BrokenPipeError):

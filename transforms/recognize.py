@@ -71,7 +71,6 @@ class EmissionHandler(ModelHandler[Segment, EmittedSegment, Recognizer]):
     def load_model(self) -> Recognizer:
         return load_recognizer(self.recognition.model, self.recognition.device)
 
-    @tally.spent("emit")
     def run_inference(
         self,
         batch: Sequence[Segment],
@@ -132,7 +131,6 @@ class _ReadGreedily(beam.DoFn):
     def setup(self) -> None:
         self._vocabulary = find_model(self.recognition.model).vocabulary()
 
-    @tally.timed_as("search")
     def process(self, stretch: Stretch) -> Iterator[Recognized]:
         hypothesis = read_greedily(stretch.log_probs, self._vocabulary)
         yield from _finish(stretch, hypothesis, self.recognition.stretches.frame_samples)
@@ -157,7 +155,6 @@ class _SearchEmissions(beam.DoFn):
     def start_bundle(self) -> None:
         self._pending.clear()
 
-    @tally.timed_as("search")
     def process(self, stretch: Stretch) -> Iterator[Recognized]:
         if self._pool is None:
             raise RuntimeError("setup() was not called before process()")
@@ -165,7 +162,6 @@ class _SearchEmissions(beam.DoFn):
         while self._pending and (len(self._pending) > MOST_PENDING or self._pending[0][1].done()):
             yield from self._next()
 
-    @tally.timed_as("search")
     def finish_bundle(self) -> Iterator[WindowedValue]:
         window = GlobalWindow()
         while self._pending:

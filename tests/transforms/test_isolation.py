@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from transforms import tally
 from transforms.errors import CrashError, DeadlineError, EmptyAudioError
 from transforms.isolation import Isolated
 
@@ -39,6 +40,9 @@ def work(request: str) -> Iterator[object]:
             yield os.getpid()
         case "stream":
             yield from range(1000)
+        case "count":
+            tally.count("store_retries", 2)
+            raise EmptyAudioError("a.wav is empty")
 
 
 @pytest.fixture
@@ -52,6 +56,15 @@ def test_answers_come_as_they_are_made(isolated: Isolated[str, object]) -> None:
     assert list(isolated("stream")) == ["stream", *range(1000)]
     _, large = isolated("large")
     np.testing.assert_array_equal(large, np.arange(3_000_000, dtype=np.float32))
+
+
+def test_what_the_child_counts_is_counted_here(isolated: Isolated[str, object]) -> None:
+    tally.reset()
+    for _ in range(2):
+        with pytest.raises(EmptyAudioError):
+            list(isolated("count"))
+    list(isolated("stream"))
+    assert tally.counts() == {"store_retries": 4}
 
 
 def test_one_child_serves_request_after_request(isolated: Isolated[str, object]) -> None:
