@@ -13,7 +13,7 @@ from models.errors import ModelError
 from pipeline.config import TranscriptionConfig
 from pipeline.errors import ConfigurationError
 from pipeline.ledger import committed_runs
-from pipeline.plan import fault_table, show_s
+from pipeline.plan import show_s
 from pipeline.resume import Skipped, find_done
 from pipeline.run import beam_options, check_device, is_local
 from pipeline.survey import Survey, survey_items
@@ -71,8 +71,11 @@ def print_ping(found: Ping, config: TranscriptionConfig) -> None:
         console.print(f"{skipped.recordings} recordings were done before{failed}")
     if pending.unreadable:
         console.print(f"{pending.unreadable} recordings cannot be read:")
-        console.print(fault_table(pending))
-    console.print(Text("nothing was transcribed or written"))
+        for fault in sorted(pending.faults.values(), key=lambda fault: -fault.count):
+            console.print(f"{fault.count} {fault.error_type}, for example:")
+            for example in fault.examples:
+                console.print(Text(f"  {example}"))
+    console.print("nothing was transcribed or written")
 
 
 def _prove_writable(directory: str, stores: Stores) -> None:

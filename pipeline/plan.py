@@ -104,7 +104,7 @@ def as_tables(
     if survey.tracks:
         tables.append(_kinds(survey))
     if survey.faults:
-        tables.append(fault_table(survey))
+        tables.append(_faults(survey))
     return tables
 
 
@@ -157,8 +157,7 @@ def _kinds(survey: Survey) -> Table:
     return table
 
 
-def fault_table(survey: Survey) -> Table:
-    """What cannot be read, the most frequent reason first."""
+def _faults(survey: Survey) -> Table:
     table = Table()
     table.add_column("cannot be read", justify="right", no_wrap=True)
     table.add_column("error", overflow="fold")

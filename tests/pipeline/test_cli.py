@@ -79,7 +79,7 @@ def test_an_interrupt_ends_with_130_and_commits_nothing(tmp_path: Path) -> None:
     # A runner of tests in the background ignores SIGINT, and children would inherit that.
     command = [sys.executable, "-m", "pipeline", "transcribe", str(DATA), "--output"]
     job = subprocess.Popen(
-        [*command, str(tmp_path / "out")],
+        [*command, str(tmp_path / "out"), "--metrics-file", str(tmp_path / "job.prom")],
         cwd=DATA.parent.parent,
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -93,4 +93,5 @@ def test_an_interrupt_ends_with_130_and_commits_nothing(tmp_path: Path) -> None:
     _, stderr = job.communicate(timeout=60)
     assert job.returncode == 130, stderr.decode()
     assert b"interrupted" in stderr
+    assert f'last_exit_code{{output="{tmp_path}/out"}} 130\n' in (tmp_path / "job.prom").read_text()
     assert not (tmp_path / "out" / "runs").exists()
