@@ -15,7 +15,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.ledger import committed_runs
 from pipeline.plan import show_s
 from pipeline.resume import Skipped, find_done
-from pipeline.run import beam_options, check_device, is_local
+from pipeline.run import checked_options
 from pipeline.survey import Survey, survey_items
 from transforms.errors import ManifestError
 from transforms.manifest import iterate_sources
@@ -41,8 +41,7 @@ def ping(config: TranscriptionConfig, beam_flags: Sequence[str]) -> Ping:
     The output is left as it was: a small file is written there and removed. Raises
     `ConfigurationError` for what would stop the job.
     """
-    if is_local(beam_options(beam_flags)):
-        check_device(config)
+    checked_options(config, beam_flags)
     try:
         # Of these every file of the model is read, and every choice that it must go with.
         config.card.acoustic_fingerprint(), config.fingerprint()

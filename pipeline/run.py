@@ -73,9 +73,7 @@ def transcribe(
     Raises `ConfigurationError` before anything is started, and whatever stops the job later.
     """
     tally.reset()
-    options = beam_options(beam_flags)
-    if is_local(options):
-        check_device(config)
+    options = checked_options(config, beam_flags)
     directory = config.output.rstrip("/")
     _mend(directory, config.stores)
     commits = committed_runs(directory, config.stores)
@@ -125,6 +123,14 @@ def build(
     )
 
 
+def checked_options(config: TranscriptionConfig, beam_flags: Sequence[str]) -> PipelineOptions:
+    """`beam_options`, where the job can run with them; raises as that and `check_device` do."""
+    options = beam_options(beam_flags)
+    if _is_local(options):
+        check_device(config)
+    return options
+
+
 def check_device(config: TranscriptionConfig) -> None:
     """Raises `ConfigurationError` where this machine has no such device as the job needs."""
     if config.device.startswith("cuda") and not torch.cuda.is_available():
@@ -151,8 +157,7 @@ def beam_options(flags: Sequence[str]) -> PipelineOptions:
     return options
 
 
-def is_local(options: PipelineOptions) -> bool:
-    """Whether the job runs on this machine."""
+def _is_local(options: PipelineOptions) -> bool:
     return bool(options.view_as(StandardOptions).runner == LOCAL_RUNNER)
 
 
