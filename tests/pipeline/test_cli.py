@@ -61,7 +61,9 @@ def test_a_job_that_cannot_commit_fails_with_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "transcripts").write_text("in the way")
-    assert main(["transcribe", SPEECH, "--output", str(tmp_path)]) == 1
+    watched = ["--metrics-file", str(tmp_path / "job.prom")]
+    assert main(["transcribe", SPEECH, "--output", str(tmp_path), *watched]) == 1
+    assert f'last_exit_code{{output="{tmp_path}"}} 1\n' in (tmp_path / "job.prom").read_text()
     said = capsys.readouterr()
     assert said.err.startswith("beamscribe: the job failed: the run cannot be committed")
     assert said.out == ""
