@@ -6,7 +6,7 @@ import argparse
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from pipeline import storage
+from pipeline import logs, storage
 
 if TYPE_CHECKING:
     from pipeline.config import TranscriptionConfig
@@ -75,7 +75,28 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--force", action="store_true", default=None, help="take up everything again")
     add("--verbose", action="store_true", help="log to stderr")
+    add(
+        "--log-format",
+        choices=logs.FORMATS,
+        default=logs.TEXT,
+        help="json: what goes to stderr is one JSON object a line, failed recordings among it",
+    )
     storage.add_arguments(parser)
+
+
+def add_call_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `transcribe` takes alone."""
+    parser.add_argument(
+        "--ping",
+        action="store_true",
+        help="check manifests, output, model and the header of every recording that is to do; "
+        "transcribe nothing and leave the output as it is",
+    )
+    parser.add_argument(
+        "--metrics-file",
+        metavar="PATH",
+        help="a file on this machine for Prometheus, written at the end of every call",
+    )
 
 
 def job_configuration(arguments: argparse.Namespace) -> TranscriptionConfig:

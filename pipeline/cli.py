@@ -7,21 +7,46 @@ with failed recordings, 2 wrong usage or configuration, 1 the job failed, 130 in
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
 from models.errors import ModelError
-from pipeline.arguments import add_job_arguments, job_configuration
+from pipeline import logs
+from pipeline.arguments import add_call_arguments, add_job_arguments, job_configuration
 from pipeline.errors import ConfigurationError
+from pipeline.prometheus import MetricsFile
 from transforms.errors import OutputError
-from transforms.redact import RedactingFormatter, redacted
 
 DONE, JOB_FAILED, MISUSED, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+@dataclass
+class Call:
+    """How a call speaks on stderr, and the file that is told how it ends."""
+
+    log_format: str = logs.TEXT
+    metrics_file: MetricsFile | None = None
+
+    def complain(self, text: str) -> None:
+        print(logs.complaint(text, self.log_format), file=sys.stderr)
+
+    def end(self, exit_code: int) -> None:
+        """Write the metrics file; that it cannot be written does not change how the call ends."""
+        if self.metrics_file is None:
+            return
+        try:
+            self.metrics_file.write(exit_code)
+        except OSError as error:
+            self.complain(f"--metrics-file was not written: {error}")
+
+
+_call = Call()
 
 
 def command() -> NoReturn:
@@ -38,12 +63,14 @@ def command() -> NoReturn:
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    # A progress bar hides the cursor.
-    cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
-    os.write(
-        sys.stderr.fileno(),
-        f"{cursor}\nbeamscribe: interrupted; what was done is kept, call again to go on\n".encode(),
+    line = logs.complaint(
+        "interrupted; what was done is kept, call again to go on", _call.log_format
     )
+    if _call.log_format == logs.TEXT:
+        # A progress bar hides the cursor.
+        line = ("\x1b[?25h" if sys.stderr.isatty() else "") + "\n" + line
+    os.write(sys.stderr.fileno(), f"{line}\n".encode())
+    _call.end(INTERRUPTED)
     os._exit(INTERRUPTED)
 
 
@@ -53,14 +80,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments, others = parser.parse_known_args(argv)
     if others and arguments.command not in ("transcribe", "plan"):
         parser.error(f"unrecognized arguments: {' '.join(others)}")
-    verbose = getattr(arguments, "verbose", False)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(handlers=[handler], level=logging.INFO if verbose else logging.ERROR)
-    # It logs every error that it then raises.
-    logging.getLogger("gcsfs").setLevel(logging.NOTSET if verbose else logging.CRITICAL)
-    # Beam logs the trace of every error that it then raises.
-    logging.getLogger("apache_beam").setLevel(logging.NOTSET if verbose else logging.CRITICAL)
+    global _call
+    _call = Call(getattr(arguments, "log_format", logs.TEXT))
+    logs.configure(_call.log_format, getattr(arguments, "verbose", False))
+    code = JOB_FAILED
+    try:
+        code = _run(arguments, others, _call)
+    finally:
+        _call.end(code)
+    return code
+
+
+def _run(arguments: argparse.Namespace, others: Sequence[str], call: Call) -> int:
     try:
         if arguments.command == "evaluate":
             from pipeline import evaluate
@@ -76,12 +107,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             from pipeline import models
 
             return models.run(arguments)
-        return _transcribe(arguments, others)
+        return _transcribe(arguments, others, call)
     except ConfigurationError as error:
-        print(f"beamscribe: {redacted(str(error))}", file=sys.stderr)
+        call.complain(str(error))
         return MISUSED
     except (ModelError, OutputError) as error:
-        print(f"beamscribe: the job failed: {redacted(str(error))}", file=sys.stderr)
+        call.complain(f"the job failed: {error}")
         return JOB_FAILED
 
 
@@ -105,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add_job_arguments(transcribe)
+    add_call_arguments(transcribe)
 
     plan = commands.add_parser(
         "plan",
@@ -112,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Read the headers of all recordings and measure a few; transcribe nothing.",
         epilog=(
             "example: beamscribe plan archive/manifest.jsonl --output transcripts\n"
-            "Takes every argument that transcribe takes."
+            "Takes every argument that transcribe takes, but --ping and --metrics-file."
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -157,15 +189,31 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _transcribe(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
+def _transcribe(arguments: argparse.Namespace, beam_flags: Sequence[str], call: Call) -> int:
+    if arguments.ping:
+        return _ping(arguments, beam_flags)
+    if arguments.metrics_file is not None:
+        call.metrics_file = MetricsFile(arguments.metrics_file, arguments.output)
     from pipeline.progress import progress_bar
     from pipeline.run import transcribe
     from pipeline.summary import print_summary
 
     config = job_configuration(arguments)
-    outcome = transcribe(config, beam_flags, progress_bar)
+    progress = progress_bar if call.log_format == logs.TEXT else nullcontext
+    outcome = transcribe(config, beam_flags, progress)
+    if call.metrics_file is not None:
+        call.metrics_file.note(outcome.commit, outcome.skipped.recordings, outcome.failed)
     print_summary(config.output, outcome.commit, outcome.skipped, config.stores)
     return SOME_FAILED if outcome.failed else DONE
+
+
+def _ping(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
+    from pipeline.ping import ping, print_ping
+
+    config = job_configuration(arguments)
+    found = ping(config, beam_flags)
+    print_ping(found, config)
+    return SOME_FAILED if found.failed else DONE
 
 
 def _plan(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:

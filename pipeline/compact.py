@@ -25,7 +25,7 @@ from transforms.commit import (
     tidy_staging,
 )
 from transforms.errors import OutputError
-from transforms.schema import TABLES, RunStamp, totals_of
+from transforms.schema import TABLES, RunStamp, errors_of, totals_of
 from transforms.store import Stores
 
 ROWS_PER_FILE = 200_000
@@ -101,9 +101,11 @@ def _write(table: str, parts: Sequence[pa.Table], output: RunOutput) -> StagedFi
             pq.write_table(rows, file, compression="zstd")
     except OSError as error:
         raise OutputError(f"cannot write {uri}: {error}") from error
-    columns = ["status", "num_words", "num_segments", "duration", "speech_duration"]
-    totals = totals_of(rows.select(columns).to_pylist()) if table == "recordings" else {}
-    return StagedFiles(((table, name),), totals)
+    if table != "recordings":
+        return StagedFiles(((table, name),))
+    columns = ["status", "error_type", "num_words", "num_segments", "duration", "speech_duration"]
+    ledger = rows.select(columns).to_pylist()
+    return StagedFiles(((table, name),), totals_of(ledger), errors_of(ledger))
 
 
 def _remove(directory: str, run_ids: Iterable[str], stores: Stores) -> None:

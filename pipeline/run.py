@@ -21,12 +21,13 @@ from models.errors import ModelError
 from pipeline.config import TranscriptionConfig, without_stores
 from pipeline.errors import ConfigurationError
 from pipeline.ledger import committed_runs
+from pipeline.metrics import add_to_commit, gather
 from pipeline.resume import Skipped, find_done
 from pipeline.transcribe import Transcribe
 from transforms import tally
 from transforms.commit import RunOutput, new_run_id, roll_forward, tidy_staging
 from transforms.errors import ManifestError
-from transforms.join import fail_recording
+from transforms.join import fail_recording, logged
 from transforms.journal import Journal, find_journals
 from transforms.manifest import iterate_sources
 from transforms.parquet import WriteRun
@@ -72,9 +73,8 @@ def transcribe(
 
     Raises `ConfigurationError` before anything is started, and whatever stops the job later.
     """
-    options = beam_options(beam_flags)
-    if _is_local(options):
-        check_device(config)
+    tally.reset()
+    options = checked_options(config, beam_flags)
     directory = config.output.rstrip("/")
     _mend(directory, config.stores)
     commits = committed_runs(directory, config.stores)
@@ -90,7 +90,6 @@ def transcribe(
     if _is_local(options):
         warm()
     torch.set_num_threads(config.workers)
-    tally.reset()
     with progress():
         pipeline = beam.Pipeline(options=options)
         build(pipeline, worklist, config, output, journal)
@@ -98,7 +97,10 @@ def transcribe(
         result.wait_until_finish()
     filesystem, path = config.stores.locate(output.commit_file)
     with filesystem.open(path, "r", encoding="utf-8") as file:
-        return Outcome(json.load(file), resume.skipped)
+        commit = json.load(file)
+    metrics = gather(result, resume.skipped.recordings)
+    commit = add_to_commit(commit, metrics, output.commit_file, config.stores)
+    return Outcome(commit, resume.skipped)
 
 
 def build(
@@ -116,7 +118,20 @@ def build(
     )
     entries = work.recordings | "Transcribe" >> Transcribe(config, journal)
     broken_lines = work.failures | "Fail lines" >> beam.Map(fail_recording)
-    (entries, broken_lines) | "All entries" >> beam.Flatten() | "Write run" >> WriteRun(output)
+    (
+        (entries, broken_lines)
+        | "All entries" >> beam.Flatten()
+        | "Log failures" >> beam.Map(logged)
+        | "Write run" >> WriteRun(output)
+    )
+
+
+def checked_options(config: TranscriptionConfig, beam_flags: Sequence[str]) -> PipelineOptions:
+    """`beam_options`, where the job can run with them; raises as that and `check_device` do."""
+    options = beam_options(beam_flags)
+    if _is_local(options):
+        check_device(config)
+    return options
 
 
 def check_device(config: TranscriptionConfig) -> None:

@@ -48,10 +48,25 @@ def _print_run(console: Console, output: str, commit: dict[str, Any], stores: St
         f"\n{totals['recordings']:.0f} recordings ({counts}), {totals['words']:.0f} words, "
         f"{audio_s / 60:.1f} min of audio in {wall_s:.1f} s: RTFx {audio_s / wall_s:.0f}"
     )
+    if notes := _notes(commit):
+        console.print(notes)
     output = redacted(output)
     console.print(f"transcripts  {output}/transcripts/run={commit['run_id']}/*.parquet")
     console.print(f"ledger       {output}/recordings/run={commit['run_id']}/*.parquet")
     console.print(f"run          {output}/runs/{commit['run_id']}.json")
+
+
+def _notes(commit: dict[str, Any]) -> str:
+    """Padding, retries and errors by type; what there was none of is not said."""
+    metrics = commit.get("metrics", {})
+    padding, retries = metrics.get("padding_waste"), metrics.get("store_retries")
+    errors = sorted(commit.get("errors", {}).items(), key=lambda item: (-item[1], item[0]))
+    parts = [
+        "" if padding is None else f"{padding:.1%} padding",
+        f"{retries} store retries" if retries else "",
+        ", ".join(f"{count} {error}" for error, count in errors),
+    ]
+    return "; ".join(part for part in parts if part)
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -96,18 +96,27 @@ class Survey:
 
 
 def survey_sources(config: TranscriptionConfig, done: Done, seen: Callable[[int], None]) -> Survey:
+    """`survey_items` of everything that a job names. Raises `ManifestError`."""
+    items = (item for _, item in iterate_sources(config.sources, config.stores))
+    return survey_items(items, config, done, seen)
+
+
+def survey_items(
+    items: Iterable[Recording | Failure],
+    config: TranscriptionConfig,
+    done: Done = lambda track: False,
+    seen: Callable[[int], None] = lambda count: None,
+) -> Survey:
     """Read every header, and tell `seen` how many were. Memory does not grow with their number.
 
     `sample` are the tracks of recordings that are still to do, each of these as likely as any
-    other. Raises `ManifestError`.
+    other.
     """
     survey = Survey()
     packer = _Packer(config.batch_budget, config.segmentation, config.audio_plan)
     chance = random.Random(0)
     recordings_to_do = 0
-    for recording, tracks in read_headers(
-        (item for _, item in iterate_sources(config.sources, config.stores)), config.audio_plan
-    ):
+    for recording, tracks in read_headers(items, config.audio_plan):
         survey.recordings += 1
         seen(survey.recordings)
         if isinstance(tracks, Failure):

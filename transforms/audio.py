@@ -32,6 +32,7 @@ class _PlanSpans(beam.DoFn):
     def __init__(self, plan: AudioPlan) -> None:
         self.plan = plan
 
+    @tally.timed_as("plan")
     def process(self, recording: Recording) -> Iterator[Reel | TaggedOutput]:
         try:
             tracks = read_tracks(recording, self.plan)
@@ -63,6 +64,7 @@ class _DecodeSpans(beam.DoFn):
     def __init__(self, plan: AudioPlan) -> None:
         self.plan = plan
 
+    @tally.timed_as("decode")
     def process(self, reel: Reel) -> Iterator[Waveform | TaggedOutput]:
         """Waveform by waveform, so that no more than one span is in memory."""
         tracks = reel.spans[0].tracks

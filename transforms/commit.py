@@ -31,6 +31,7 @@ from __future__ import annotations
 import json
 import secrets
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -75,10 +76,11 @@ class RunOutput:
 
 @dataclass(frozen=True)
 class StagedFiles:
-    """Names of staged files by table, and the totals of the ledger rows among them."""
+    """Names of staged files by table, and totals and errors of the ledger rows among them."""
 
     names: tuple[tuple[str, str], ...]
     totals: Mapping[str, float] = field(default_factory=dict)
+    errors: Mapping[str, int] = field(default_factory=dict)
 
 
 def commit_run(staged: Iterable[StagedFiles], output: RunOutput) -> dict[str, Any]:
@@ -169,6 +171,7 @@ def _commit(staged: list[StagedFiles], output: RunOutput) -> dict[str, Any]:
     finished_at = datetime.now(UTC)
     names = sorted(name for files in staged for name in files.names)
     totals = add_totals(files.totals for files in staged)
+    errors = sum((Counter(files.errors) for files in staged), Counter[str]())
     return {
         "run_id": run_id,
         "sequence": output.sequence,
@@ -183,6 +186,7 @@ def _commit(staged: list[StagedFiles], output: RunOutput) -> dict[str, Any]:
         "model_fingerprint": output.stamp.model_fingerprint,
         "config_fingerprint": output.stamp.config_fingerprint,
         "totals": {name: _rounded(value) for name, value in sorted(totals.items())},
+        "errors": dict(sorted(errors.items())),
         "files": [f"{table}/run={run_id}/{name}" for table, name in names],
     }
 

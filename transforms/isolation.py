@@ -7,22 +7,26 @@ or write where it must not is to cost one recording, not the job.
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
+from transforms import tally
 from transforms.errors import CrashError, DeadlineError, RecordingError
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
-ANSWER, REFUSAL, FAULT, END = "answer", "refusal", "fault", "end"
+ANSWER, NOTED, REFUSAL, FAULT, END = "answer", "noted", "refusal", "fault", "end"
 
 
 class Isolated(Generic[Request, Answer]):
@@ -54,6 +58,9 @@ class Isolated(Generic[Request, Answer]):
                 kind, content = pipe.recv()
                 if kind == ANSWER:
                     yield content
+                    continue
+                if kind == NOTED:
+                    _repeat(*content)
                     continue
                 finished = True
                 if kind == REFUSAL:
@@ -100,16 +107,35 @@ class Isolated(Generic[Request, Answer]):
         return f"exit code {code}"
 
 
+def _repeat(counts: Mapping[str, int], records: Iterable[logging.LogRecord]) -> None:
+    """Count and log here what was counted and logged in a child."""
+    for name, amount in counts.items():
+        tally.count(name, amount)
+    for record in records:
+        logger = logging.getLogger(record.name)
+        if logger.isEnabledFor(record.levelno):
+            logger.handle(record)
+
+
 def _serve(function: Callable[[Any], Iterator[Any]], pipe: Connection) -> None:
     # A terminal sends its interrupt to all; the parent decides what becomes of its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # What is logged is shown as the parent shows it, or not.
+    notes: SimpleQueue[logging.LogRecord] = SimpleQueue()
+    root = logging.getLogger()
+    root.addHandler(QueueHandler(notes))
+    root.setLevel(logging.INFO)
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             request = pipe.recv()
             try:
-                for answer in function(request):
-                    pipe.send((ANSWER, answer))
+                try:
+                    for answer in function(request):
+                        pipe.send((ANSWER, answer))
+                finally:
+                    records = [notes.get() for _ in range(notes.qsize())]
+                    pipe.send((NOTED, (tally.drain(), records)))
             except RecordingError as error:
                 pipe.send((REFUSAL, error))
             except (EOFError, BrokenPipeError):

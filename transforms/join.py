@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -20,6 +21,9 @@ from transforms.records import (
     Track,
     Transcript,
 )
+from transforms.redact import redacted
+
+_log = logging.getLogger("beamscribe")
 
 
 def join_track(
@@ -88,6 +92,27 @@ def _same_as_channel(track: Track, spans: Mapping[int, SpanOutcome]) -> int | No
 def fail_recording(failure: Failure) -> LedgerEntry:
     """The entry of a recording of which nothing but a failure is known."""
     return LedgerEntry(failure.recording, None, failure.channel, FAILED, (), 0.0, failure)
+
+
+def logged(entry: LedgerEntry) -> LedgerEntry:
+    """The entry, once the log names it if some of the recording has no transcript."""
+    failure = entry.failure
+    if failure is not None:
+        _log.warning(
+            "%s: %s: %s",
+            entry.status,
+            failure.error_type,
+            failure.message,
+            extra={
+                "recording_id": entry.recording.id,
+                "audio_uri": redacted(entry.recording.uri),
+                "channel": entry.channel,
+                "status": entry.status,
+                "stage": failure.stage,
+                "error_type": failure.error_type,
+            },
+        )
+    return entry
 
 
 Piece = SpanOutcome | Transcript

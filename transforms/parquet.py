@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from transforms import tally
 from transforms.commit import RunOutput, StagedFiles, commit_run, make_room
 from transforms.errors import OutputError
 from transforms.records import LedgerEntry
@@ -20,6 +21,7 @@ from transforms.schema import (
     RECORDINGS,
     TRANSCRIPTS,
     Row,
+    errors_of,
     ledger_row,
     totals_of,
     transcript_rows,
@@ -29,6 +31,7 @@ from transforms.store import Stores
 ROWS_PER_FILE = 50_000
 
 
+@tally.spent("write")
 def stage_entries(entries: Iterable[LedgerEntry], output: RunOutput) -> StagedFiles:
     """Write both tables of some entries under fresh names. Raises `OutputError`."""
     ordered = sorted(entries, key=lambda entry: (entry.recording.id, entry.channel or 0))
@@ -44,7 +47,7 @@ def stage_entries(entries: Iterable[LedgerEntry], output: RunOutput) -> StagedFi
         if rows:
             _write_table(f"{output.staging}/{table}/{name}", rows, schema, output.stores)
             names.append((table, name))
-    return StagedFiles(tuple(names), totals_of(ledger))
+    return StagedFiles(tuple(names), totals_of(ledger), errors_of(ledger))
 
 
 class WriteRun(beam.PTransform):

@@ -20,6 +20,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from transforms import tally
 from transforms.errors import StoreError
 
 T = TypeVar("T")
@@ -77,9 +78,7 @@ def steadily(call: Callable[[], T], what: str, patience: Patience, conceal: Conc
     """
 
     def note(state: RetryCallState) -> None:
-        # Counters are Beam's, which takes seconds to import; a command without a job has none.
-        if "transforms.tally" in sys.modules:
-            sys.modules["transforms.tally"].retried()
+        tally.retried()
         error = None if state.outcome is None else state.outcome.exception()
         _log.warning("%s: attempt %d: %s", what, state.attempt_number, conceal(described(error)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -105,6 +106,11 @@ def totals_of(rows: Iterable[Row]) -> dict[str, float]:
         }
         for row in rows
     )
+
+
+def errors_of(rows: Iterable[Row]) -> dict[str, int]:
+    """How many ledger rows name each type of error, partial recordings' too."""
+    return dict(Counter(row["error_type"] for row in rows if row["error_type"] is not None))
 
 
 def add_totals(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:

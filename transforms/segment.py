@@ -12,6 +12,7 @@ import numpy as np
 from apache_beam.pvalue import TaggedOutput
 from numpy.typing import NDArray
 
+from transforms import tally
 from transforms.quiet import is_silent, quietest_sample, sound_regions
 from transforms.records import Passage, Segment, SpanOutcome, Waveform
 from transforms.speech import SpeechRules, speech_regions
@@ -262,6 +263,7 @@ class _CutSegments(beam.DoFn):
         if self.detector is not None:
             self._detect = self.detector.load()
 
+    @tally.timed_as("segment")
     def process(self, waveform: Waveform) -> Iterator[Segment | TaggedOutput]:
         speech = None
         if self._detect is not None and not is_silent(waveform.samples):

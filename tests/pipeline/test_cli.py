@@ -61,7 +61,9 @@ def test_a_job_that_cannot_commit_fails_with_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "transcripts").write_text("in the way")
-    assert main(["transcribe", SPEECH, "--output", str(tmp_path)]) == 1
+    watched = ["--metrics-file", str(tmp_path / "job.prom")]
+    assert main(["transcribe", SPEECH, "--output", str(tmp_path), *watched]) == 1
+    assert f'last_exit_code{{output="{tmp_path}"}} 1\n' in (tmp_path / "job.prom").read_text()
     said = capsys.readouterr()
     assert said.err.startswith("beamscribe: the job failed: the run cannot be committed")
     assert said.out == ""
@@ -79,7 +81,7 @@ def test_an_interrupt_ends_with_130_and_commits_nothing(tmp_path: Path) -> None:
     # A runner of tests in the background ignores SIGINT, and children would inherit that.
     command = [sys.executable, "-m", "pipeline", "transcribe", str(DATA), "--output"]
     job = subprocess.Popen(
-        [*command, str(tmp_path / "out")],
+        [*command, str(tmp_path / "out"), "--metrics-file", str(tmp_path / "job.prom")],
         cwd=DATA.parent.parent,
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -93,4 +95,5 @@ def test_an_interrupt_ends_with_130_and_commits_nothing(tmp_path: Path) -> None:
     _, stderr = job.communicate(timeout=60)
     assert job.returncode == 130, stderr.decode()
     assert b"interrupted" in stderr
+    assert f'last_exit_code{{output="{tmp_path}/out"}} 130\n' in (tmp_path / "job.prom").read_text()
     assert not (tmp_path / "out" / "runs").exists()

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import survey
-from pipeline.config import TranscriptionConfig
+from pipeline.config import CONTEXT_S, TranscriptionConfig
 from pipeline.survey import HEADERS_AHEAD, read_headers, segment_lengths_s, survey_sources
 from transforms.records import Failure, Recording, Track
 from transforms.segment import FIXED, QUIET, Segmentation
@@ -105,7 +105,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     assert (found.tracks, found.tracks_done) == (5, 2)
     assert found.audio_done_s == pytest.approx(1 + 10)
     assert found.audio_to_do_s == pytest.approx(10 + 2.5 + 65)
-    overlaps_s = 2 * 4.0
+    overlaps_s = 2 * 2 * CONTEXT_S
     assert found.batches.audio_s == pytest.approx(10 + 2.5 + 65 + overlaps_s)
     sampled = [track.key for tracks in found.sample for track in tracks]
     assert sampled == [("b.flac", 0), ("stretch", -1), ("c.WAV", -1)]

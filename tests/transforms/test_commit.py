@@ -108,6 +108,7 @@ def test_a_commit_lists_what_it_holds_and_leaves_no_staging(tmp_path: Path) -> N
         "audio_s": 5.0,
         "speech_s": 3.0,
     }
+    assert commit["errors"] == {"UnreadableAudioError": 1}
 
 
 def test_committing_twice_changes_no_row(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import multiprocessing
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from transforms import tally
 from transforms.errors import CrashError, DeadlineError, EmptyAudioError
 from transforms.isolation import Isolated
 
@@ -39,6 +41,10 @@ def work(request: str) -> Iterator[object]:
             yield os.getpid()
         case "stream":
             yield from range(1000)
+        case "count":
+            tally.count("store_retries", 2)
+            logging.getLogger("transforms.retry").warning("%s: attempt %d", "a.wav", 1)
+            raise EmptyAudioError("a.wav is empty")
 
 
 @pytest.fixture
@@ -52,6 +58,20 @@ def test_answers_come_as_they_are_made(isolated: Isolated[str, object]) -> None:
     assert list(isolated("stream", 20.0)) == ["stream", *range(1000)]
     _, large = isolated("large", 20.0)
     np.testing.assert_array_equal(large, np.arange(3_000_000, dtype=np.float32))
+
+
+def test_what_the_child_counts_and_logs_is_counted_and_logged_here(
+    isolated: Isolated[str, object], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture
+) -> None:
+    tally.reset()
+    for _ in range(2):
+        with pytest.raises(EmptyAudioError):
+            list(isolated("count"))
+    list(isolated("stream"))
+    assert tally.counts() == {"store_retries": 4}
+    assert caplog.record_tuples == [("transforms.retry", logging.WARNING, "a.wav: attempt 1")] * 2
+    isolated.close()
+    assert capfd.readouterr().err == ""
 
 
 def test_one_child_serves_request_after_request(isolated: Isolated[str, object]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from transforms import tally
 from transforms.errors import StoreError
 from transforms.retry import Patience, is_transient, settled, status_of, steadily
 
@@ -75,6 +76,13 @@ def test_a_call_is_repeated_until_it_succeeds() -> None:
     call, left = failing(TimeoutError(), Answered(503), ConnectionResetError())
     assert steadily(call, "a", SOON, str) == 7
     assert not left
+
+
+def test_every_further_attempt_is_counted() -> None:
+    tally.reset()
+    call, _ = failing(TimeoutError(), Answered(503))
+    steadily(call, "a.wav", SOON, str)
+    assert tally.counts() == {"store_retries": 2}
 
 
 def test_a_call_that_never_succeeds_is_given_up() -> None:
