@@ -79,6 +79,7 @@ class EmissionHandler(ModelHandler[Segment, EmittedSegment, MemoryLadder]):
         recognizer = load_recognizer(self.recognition.model, self.recognition.device)
         return MemoryLadder(recognizer, self.recognition.allow_cpu, tally.count)
 
+    @tally.spent("emit")
     def run_inference(
         self,
         batch: Sequence[Segment],
@@ -144,6 +145,7 @@ class _ReadGreedily(beam.DoFn):
     def setup(self) -> None:
         self._vocabulary = find_model(self.recognition.model).vocabulary()
 
+    @tally.timed_as("search")
     def process(self, stretch: Stretch) -> Iterator[Recognized]:
         hypothesis = read_greedily(stretch.log_probs, self._vocabulary)
         yield from _finish(stretch, hypothesis, self.recognition.stretches.frame_samples)
@@ -168,6 +170,7 @@ class _SearchEmissions(beam.DoFn):
     def start_bundle(self) -> None:
         self._pending.clear()
 
+    @tally.timed_as("search")
     def process(self, stretch: Stretch) -> Iterator[Recognized | TaggedOutput]:
         if self._pool is None:
             raise RuntimeError("setup() was not called before process()")
@@ -175,6 +178,7 @@ class _SearchEmissions(beam.DoFn):
         while self._pending and (len(self._pending) > MOST_PENDING or self._pending[0][1].done()):
             yield from self._next()
 
+    @tally.timed_as("search")
     def finish_bundle(self) -> Iterator[WindowedValue | TaggedOutput]:
         window = GlobalWindow()
         while self._pending:

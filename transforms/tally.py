@@ -133,11 +133,6 @@ def batched(audio_s: float, padded_s: float) -> None:
     count("padded_audio_ms", round(1000 * padded_s))
 
 
-def count(name: str, amount: int = 1) -> None:
-    """Add to the Beam counter of that name."""
-    Metrics.counter(NAMESPACE, name).inc(amount)
-
-
 def retried() -> None:
     """A store was asked again."""
     count("store_retries")

@@ -66,8 +66,8 @@ def test_what_the_child_counts_and_logs_is_counted_and_logged_here(
     tally.reset()
     for _ in range(2):
         with pytest.raises(EmptyAudioError):
-            list(isolated("count"))
-    list(isolated("stream"))
+            list(isolated("count", 20.0))
+    list(isolated("stream", 20.0))
     assert tally.counts() == {"store_retries": 4}
     assert caplog.record_tuples == [("transforms.retry", logging.WARNING, "a.wav: attempt 1")] * 2
     isolated.close()
