@@ -168,8 +168,12 @@ def name_outcome(path: str) -> Iterator[str]:
         yield "ManifestError" if path in str(error) else "UNNAMED"
         return
     failures = sum(not isinstance(item, Recording) for item in items)
-    yield "rows" if not failures else "rows, failures among them" if failures < len(items) else (
-        "failures alone"
+    yield (
+        "rows"
+        if not failures
+        else "rows, failures among them"
+        if failures < len(items)
+        else ("failures alone")
     )
 
 

@@ -54,9 +54,8 @@ class Kill:
 
 def command(sources: Sequence[str], output: Path, flags: Sequence[str] = ()) -> list[str]:
     """The job as a process of its own."""
-    return [sys.executable, "-m", "pipeline", "transcribe", *sources, "--output", str(output)] + [
-        *flags
-    ]
+    job = [sys.executable, "-m", "pipeline", "transcribe", *sources]
+    return [*job, "--output", str(output), *flags]
 
 
 def rows_of(output: Path) -> dict[str, list[Row]]:
@@ -149,7 +148,7 @@ def kill_once(
 
 
 def lines(kills: Sequence[Kill], total: int) -> Iterator[str]:
-    yield "| killed at (s) | rows equal | audio kept (s) | heard by the rerun (s) | lost (s) | exit |"
+    yield "| killed at (s) | rows equal | audio kept (s) | heard again (s) | lost (s) | exit |"
     yield "|---|---|---|---|---|---|"
     for kill in kills:
         yield (

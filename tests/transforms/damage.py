@@ -71,7 +71,7 @@ def good(path: Path, kind: str) -> bytes:
     samples = chirps(SECONDS, 16_000)
     if container == "OGG":
         # A damaged page is lost as a whole, so there must be more than one.
-        samples = np.random.default_rng(0).uniform(-1, 1, (3 * 16_000, 2))
+        samples = np.random.default_rng(0).uniform(-1, 1, (3 * 16_000, 2)).astype(np.float32)
     soundfile.write(path, samples, 16_000, format=container, subtype=coding)
     return path.read_bytes()
 
