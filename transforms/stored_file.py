@@ -84,7 +84,8 @@ class StoredFile(io.BufferedReader):
     def defer_errors(self) -> None:
         """From now on a read that meets an error ends the file there, and `check` raises it.
 
-        A seek to before the file, as damaged headers make libraries do, then moves nothing.
+        A seek to where no file reaches, as damaged headers have libraries do, then moves nothing
+        and returns -1, which C takes for an error.
         """
         self._stored.deferring = True
 
@@ -94,7 +95,7 @@ class StoredFile(io.BufferedReader):
         except (OSError, ValueError):
             if not self._stored.deferring or self.closed:
                 raise
-            return self.tell()
+            return -1
 
 
 class FileBytes(StoredBytes):
