@@ -22,7 +22,7 @@ from typing import Any
 
 from pipeline.ledger import committed_runs, newest_rows
 from transforms.journal import read_entry
-from transforms.records import SpanOutcome
+from transforms.records import SpanOutcome, Transcript
 from transforms.schema import TABLES
 from transforms.store import Stores
 
@@ -35,10 +35,10 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Kill:
-    """`kept_s` is audio whose words were in the journal, `recognized_s` what the rerun heard.
+    """`kept_s` is audio of spans whole in the journal, `recognized_s` what the rerun heard.
 
-    `lost_s` is how long before the kill something was last written: all that was done since is
-    done again. It counts from the start of the job where nothing was written.
+    `lost_s` is how long before the kill a span was last whole there: what was done since is done
+    again. It counts from the start of the job where none was.
     """
 
     moment_s: float
@@ -92,22 +92,33 @@ def is_near(one: object, other: object, name: str = "") -> bool:
     return one == other
 
 
-def journaled_s(output: Path) -> float:
-    """Seconds of audio whose words are in the journal, each stretch once."""
-    stretches: dict[tuple[str, int | None, tuple[int, int]], float] = {}
-    for path in output.glob("_journal/*/*/*.jsonl"):
+def journaled(output: Path) -> tuple[float, float | None]:
+    """Seconds of audio that a rerun takes from the journal, and when the last of them came there.
+
+    Those are the spans of which all was written. The time is in seconds since the epoch.
+    """
+    outcomes: dict[tuple[str, int | None, int], int] = {}
+    stretches: dict[tuple[str, int | None, int], dict[int, Transcript]] = {}
+    kept_s, written = 0.0, None
+    files = sorted((path.stat().st_mtime, path) for path in output.glob("_journal/*/*/*.jsonl"))
+    for moment, path in files:
         for line in path.read_text(encoding="utf-8").splitlines():
             entry = read_entry(line)
-            if not isinstance(entry.piece, SpanOutcome):
-                place = (entry.recording_id, entry.channel, entry.piece.order)
-                stretches[place] = entry.piece.end_s - entry.piece.start_s
-    return sum(stretches.values())
-
-
-def last_written(output: Path) -> float | None:
-    """When something that outlasts a kill was last written, in seconds since the epoch."""
-    kept = [*output.glob("_journal/*/*/*.jsonl"), *output.glob("runs/*.json")]
-    return max((path.stat().st_mtime for path in kept), default=None)
+            piece = entry.piece
+            if isinstance(piece, SpanOutcome):
+                place = (entry.recording_id, entry.channel, piece.span_index)
+                outcomes[place] = piece.sound_samples
+            else:
+                place = (entry.recording_id, entry.channel, piece.order[0])
+                stretches.setdefault(place, {})[piece.order[1]] = piece
+        now_s = sum(
+            sum(each.end_s - each.start_s for each in found.values())
+            for place, found in stretches.items()
+            if sum(each.num_samples for each in found.values()) == outcomes.get(place)
+        )
+        if now_s > kept_s:
+            kept_s, written = now_s, moment
+    return kept_s, written
 
 
 def kill_once(
@@ -127,9 +138,10 @@ def kill_once(
         except subprocess.TimeoutExpired:
             process.kill()
     killed = time.time()
-    written = last_written(output)
+    kept_s, written = journaled(output)
     committed = bool(committed_runs(str(output), Stores()))
-    kept_s = audio_s if committed else journaled_s(output)
+    if committed:
+        kept_s = audio_s
     began = time.perf_counter()
     code = subprocess.run(job, capture_output=True, check=False).returncode
     rerun_s = time.perf_counter() - began
