@@ -9,9 +9,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.kills import Row, command, equal_rows, rows_of
 from tests.conftest import DATA
+
+T = TypeVar("T")
 
 SOON_S = 120.0
 VOICES = ("librispeech-1089-134691-0000", "austen-0880", "librispeech-1089-134686-0001")
@@ -76,15 +79,16 @@ def run(manifest: Path, output: Path, *flags: str) -> tuple[int, str]:
     return finish(start(manifest, output, *flags))
 
 
-def wait_for(condition: Callable[[], object], job: subprocess.Popen[str] | None = None) -> None:
-    """Raises `TimeoutError` where it does not come true soon, or the job ends before."""
+def wait_for(condition: Callable[[], T], job: subprocess.Popen[str] | None = None) -> T:
+    """The first true value. Raises `TimeoutError` where none comes soon, or the job ends before."""
     end = time.monotonic() + SOON_S
-    while not condition():
+    while not (found := condition()):
         if time.monotonic() > end or (job is not None and job.poll() is not None):
             raise TimeoutError(
                 f"it did not come to that; the job's exit code is {job and job.poll()}"
             )
         time.sleep(0.02)
+    return found
 
 
 def is_planned(output: Path) -> bool:

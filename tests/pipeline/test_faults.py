@@ -122,8 +122,7 @@ def test_a_decoder_is_killed(archive: Archive, tmp_path: Path) -> None:
     def decoders() -> list[int]:
         return [pid for pid in descendants(job.pid) if holds(pid, "flashlight")]
 
-    wait_for(decoders, job)
-    os.kill(decoders()[0], signal.SIGKILL)
+    os.kill(wait_for(decoders, job)[0], signal.SIGKILL)
     exit_code, said = finish(job)
     assert "Traceback" not in said
     hurt = archive.differing(output)
@@ -154,10 +153,13 @@ def test_a_file_that_hangs(archive: Archive, tmp_path: Path, killed: bool) -> No
             return False
         return True
 
+    def readers() -> list[int]:
+        return [pid for pid in descendants(job.pid) if holds(pid, str(pipe))]
+
     try:
         if killed:
             wait_for(is_opened, job)
-            (reader,) = (pid for pid in descendants(job.pid) if holds(pid, str(pipe)))
+            (reader,) = wait_for(readers, job)
             os.kill(reader, signal.SIGKILL)
         exit_code, said = finish(job)
     finally:
