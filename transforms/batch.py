@@ -37,14 +37,18 @@ def pack_lengths(lengths: Sequence[int], budget: int) -> list[list[int]]:
 
 
 def batch_segments(segments: Sequence[Segment], budget: BatchBudget) -> list[Batch]:
-    """Segments into batches, longest first."""
+    """Segments into batches: filled longest first, in the order of their earliest segments.
+
+    So recordings, and the spans of a long one, are finished one after another and come to the
+    journal, where by length the short pieces at their ends would keep all of them to the last.
+    """
     if not segments:
         return []
     packed = pack_lengths(
         [len(segment.samples) for segment in segments],
         round(budget.batch_s * segments[0].sample_rate_hz),
     )
-    return [tuple(segments[index] for index in batch) for batch in packed]
+    return [tuple(segments[index] for index in batch) for batch in sorted(packed, key=min)]
 
 
 class BatchSegments(beam.PTransform):

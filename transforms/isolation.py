@@ -26,7 +26,11 @@ from transforms.errors import CrashError, DeadlineError, RecordingError
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
-ANSWER, NOTED, REFUSAL, FAULT, END = "answer", "noted", "refusal", "fault", "end"
+READY, ANSWER, NOTED, REFUSAL = "ready", "answer", "noted", "refusal"
+FAULT, END = "fault", "end"
+
+START_S = 600.0
+"""What a child may take to start. It imports much, on a machine that may have other work."""
 
 
 class Isolated(Generic[Request, Answer]):
@@ -40,10 +44,12 @@ class Isolated(Generic[Request, Answer]):
         self._function = function
         self._child: SpawnProcess | None = None
         self._pipe: Connection | None = None
+        self._is_ready = False
 
     def __call__(self, request: Request, deadline_s: float) -> Iterator[Answer]:
-        """What `function(request)` yields, as it yields it; `deadline_s` bounds each wait.
+        """What `function(request)` yields, as it yields it; `deadline_s` bounds each wait for it.
 
+        The start of the child is not counted in.
         Raises the `RecordingError` that it raises, `CrashError` where the process dies,
         `DeadlineError` where no answer comes in time, and `RuntimeError` with the trace of any
         other exception. A caller that stops early ends the child.
@@ -52,6 +58,11 @@ class Isolated(Generic[Request, Answer]):
         try:
             pipe = self._open()
             pipe.send(request)
+            if not self._is_ready:
+                if not pipe.poll(START_S):
+                    raise CrashError(f"the process to read it did not start within {START_S:g} s")
+                pipe.recv()
+                self._is_ready = True
             while True:
                 if not pipe.poll(deadline_s):
                     raise DeadlineError(f"nothing came of it within {deadline_s:g} s")
@@ -86,6 +97,7 @@ class Isolated(Generic[Request, Answer]):
             self._child.kill()
             self._child.join()
         self._child = self._pipe = None
+        self._is_ready = False
 
     def _open(self) -> Connection:
         if self._child is None or self._pipe is None or not self._child.is_alive():
@@ -127,6 +139,7 @@ def _serve(function: Callable[[Any], Iterator[Any]], pipe: Connection) -> None:
     root.addHandler(QueueHandler(notes))
     root.setLevel(logging.INFO)
     with contextlib.suppress(EOFError, BrokenPipeError):
+        pipe.send((READY, None))
         while True:
             request = pipe.recv()
             try:

@@ -82,8 +82,20 @@ class StoredFile(io.BufferedReader):
             raise self._stored.failure
 
     def defer_errors(self) -> None:
-        """From now on a read that meets an error ends the file there, and `check` raises it."""
+        """From now on a read that meets an error ends the file there, and `check` raises it.
+
+        A seek to where no file reaches, as damaged headers have libraries do, then moves nothing
+        and returns -1, which C takes for an error.
+        """
         self._stored.deferring = True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (OSError, ValueError):
+            if not self._stored.deferring or self.closed:
+                raise
+            return -1
 
 
 class FileBytes(StoredBytes):

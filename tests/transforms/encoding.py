@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
 RATE_HZ = 48_000
@@ -32,6 +33,7 @@ def encode(
     layout = {1: "mono", 2: "stereo"}[samples.shape[1]]
     with av.open(str(path), "w", format=muxer, container_options=options) as container:
         stream = container.add_stream(coder, rate=rate_hz, layout=layout)
+        assert isinstance(stream, AudioStream)
         stream.bit_rate = 96_000 * samples.shape[1]
         for first in range(0, len(samples), 4096):
             piece = np.ascontiguousarray(samples[first : first + 4096].T)

@@ -70,7 +70,14 @@ def test_little_is_padding_when_lengths_are_log_normal(seed: int) -> None:
 def test_segments_are_batched_by_their_length() -> None:
     assert batch_segments([], BatchBudget()) == []
     segments = [segment(0, 1.0), segment(1, 5.0), segment(2, 2.0), segment(3, 4.5)]
-    assert indices(batch_segments(segments, BatchBudget(batch_s=10.0))) == [[1, 3], [2, 0]]
+    assert indices(batch_segments(segments, BatchBudget(batch_s=10.0))) == [[2, 0], [1, 3]]
+
+
+def test_what_came_first_is_finished_first() -> None:
+    lengths_s = [5.0, 5.0, 1.0] * 3
+    segments = [segment(index, length_s) for index, length_s in enumerate(lengths_s)]
+    batches = indices(batch_segments(segments, BatchBudget(batch_s=10.0)))
+    assert batches == [[0, 1], [2, 5, 8], [3, 4], [6, 7]]
 
 
 def test_one_bundle_drains_when_full_and_when_it_ends() -> None:
@@ -78,7 +85,7 @@ def test_one_bundle_drains_when_full_and_when_it_ends() -> None:
     batcher.start_bundle()
     assert list(batcher.process(segment(0, 1.0))) == []
     assert list(batcher.process(segment(1, 3.0))) == []
-    assert indices(list(batcher.process(segment(2, 2.0)))) == [[1], [2, 0]]
+    assert indices(list(batcher.process(segment(2, 2.0)))) == [[2, 0], [1]]
     assert list(batcher.process(segment(3, 5.9))) == []
     left = list(batcher.finish_bundle())
     assert all(isinstance(value, WindowedValue) for value in left)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,22 @@ def work(request: str) -> Iterator[object]:
             tally.count("store_retries", 2)
             logging.getLogger("transforms.retry").warning("%s: attempt %d", "a.wav", 1)
             raise EmptyAudioError("a.wav is empty")
+
+
+def load_slowly() -> Callable[[str], Iterator[object]]:
+    if multiprocessing.parent_process() is not None:
+        time.sleep(4)
+    return work
+
+
+class SlowToLoad:
+    """`work`, which takes its time to arrive in a child."""
+
+    def __call__(self, request: str) -> Iterator[object]:
+        return work(request)
+
+    def __reduce__(self) -> tuple[Callable[[], object], tuple[()]]:
+        return load_slowly, ()
 
 
 @pytest.fixture
@@ -116,6 +132,12 @@ def test_a_caller_that_stops_early_leaves_nothing_behind(isolated: Isolated[str,
         if answer == 3:
             break
     assert list(isolated("next", 20.0)) == ["next"]
+
+
+def test_the_start_is_not_counted_in() -> None:
+    isolated: Isolated[str, object] = Isolated(SlowToLoad())
+    assert list(isolated("next", 3.0)) == ["next"]
+    isolated.close()
 
 
 def test_a_parent_that_is_killed_takes_its_child_along(tmp_path: Path) -> None:

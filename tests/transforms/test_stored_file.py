@@ -1,6 +1,7 @@
 """Bytes that are fetched range by range are the file's."""
 
 import io
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from transforms.stored_file import (
     FIRST_FETCH_BYTES,
     LARGEST_FETCH_BYTES,
+    FileBytes,
     RangedBytes,
     Stat,
     StoredFile,
@@ -96,6 +98,21 @@ def test_the_first_failure_is_kept() -> None:
     deferring.defer_errors()
     assert deferring.read(1) == b""
     assert str(deferring.failure) == "failure at 0"
+
+
+def test_a_seek_to_where_no_file_reaches(tmp_path: Path) -> None:
+    """Callbacks from C print the trace of an error; a damaged header is no reason to."""
+    path = tmp_path / "a"
+    path.write_bytes(b"0123456789")
+    for stored in (FileBytes(path.open("rb")), RangedBytes(lambda first, end: b"0" * 10, 10)):
+        with StoredFile(stored, Stat(10, None)) as file:
+            file.seek(4)
+            with pytest.raises((OSError, ValueError)):
+                file.seek(-5)
+            file.defer_errors()
+            assert file.seek(-5) == file.seek(-20, 2) == -1
+            assert file.tell() == 4
+            file.check()
 
 
 def test_what_a_store_says_of_a_file() -> None:
