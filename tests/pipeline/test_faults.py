@@ -117,7 +117,7 @@ def test_the_output_goes_away_at_commit(archive: Archive, tmp_path: Path) -> Non
 
 @pytest.mark.xfail(
     strict=False,
-    reason="a decoder killed while no search runs breaks pebble's pool: submit() raises RuntimeError",
+    reason="a decoder killed while no search runs breaks pebble's pool: RuntimeError",
 )
 def test_a_decoder_is_killed(archive: Archive, tmp_path: Path) -> None:
     output = tmp_path / "out"
