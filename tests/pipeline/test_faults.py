@@ -115,10 +115,6 @@ def test_the_output_goes_away_at_commit(archive: Archive, tmp_path: Path) -> Non
     assert archive.differing(output) == []
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="a decoder killed while no search runs breaks pebble's pool: RuntimeError",
-)
 def test_a_decoder_is_killed(archive: Archive, tmp_path: Path) -> None:
     output = tmp_path / "out"
     job = start(archive.manifest, output)
