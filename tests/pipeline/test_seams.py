@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from models import Recognizer
 from models.decode.ctc_beam import CtcBeamDecoder
 from pipeline.config import TranscriptionConfig
-from transforms.audio import decode_span, plan_spans, plan_tracks
+from transforms.audio_plan import AudioPlan, plan_reels, plan_tracks
 from transforms.recognize import place_words
-from transforms.records import Recording, TimedWord, Transcript
+from transforms.records import Recording, TimedWord, Transcript, Waveform
+from transforms.reel import decode_reel
 from transforms.segment import FIXED, QUIET, cut_segments
 from transforms.stitch import EmittedSegment, cut_stretches, stitch
 
@@ -44,6 +45,14 @@ def talk(speech: dict[str, NDArray[np.float32]], tmp_path_factory: pytest.TempPa
     return path
 
 
+def waveforms(path: Path, plan: AudioPlan) -> list[Waveform]:
+    """The spans of a recording, one waveform each."""
+    tracks = plan_tracks(Recording("talk", str(path)), plan)
+    decoded = [each for reel in plan_reels(tracks, plan) for each in decode_reel(reel, plan)]
+    assert [each.error for each in decoded] == [None] * len(decoded)
+    return [waveform for each in decoded for waveform in each.waveforms]
+
+
 @pytest.fixture(scope="module")
 def transcribe(recognizer: Recognizer) -> Transcribe:
     decoders: list[CtcBeamDecoder] = []
@@ -54,10 +63,7 @@ def transcribe(recognizer: Recognizer) -> Transcribe:
             decoders.append(config.recognition.decoder.load())
         plan = replace(config.audio_plan, span_s=span_s, search_s=0.02)
         transcripts = []
-        (track,) = plan_tracks(Recording("talk", str(path)), plan)
-        for span in plan_spans(track, plan):
-            waveform, error = decode_span(span, plan)
-            assert error is None
+        for waveform in waveforms(path, plan):
             segments = cut_segments(waveform, config.segmentation)
             for _, group in itertools.groupby(segments, key=lambda each: each.passage.index):
                 emitted = [
@@ -125,9 +131,7 @@ def test_words_at_the_seams_of_spans_appear_once(talk: Path, transcribe: Transcr
 def test_stitched_emissions_are_those_of_the_whole(talk: Path, recognizer: Recognizer) -> None:
     """Around the edges of windows, frames are heard as in the whole; not so without context."""
     config = configuration(FIXED)
-    (track,) = plan_tracks(Recording("talk", str(talk)), config.audio_plan)
-    (span,) = plan_spans(track, config.audio_plan)
-    waveform, _ = decode_span(span, config.audio_plan)
+    (waveform,) = waveforms(talk, config.audio_plan)
     whole = recognizer.emit([waveform.samples])[0].log_probs.argmax(axis=1)
     same: dict[float, list[float]] = {0.0: [], 1.5: []}
     for context_s, shares in same.items():

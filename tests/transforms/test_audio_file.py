@@ -19,7 +19,7 @@ from transforms.ffmpeg import FfmpegReader
 from transforms.libsndfile import SndfileReader
 from transforms.reader import Block
 from transforms.store import Stores
-from transforms.stored_file import LocalBytes, Stat, StoredFile
+from transforms.stored_file import FileBytes, Stat, StoredFile
 
 
 class Line(io.BytesIO):
@@ -45,7 +45,7 @@ class BadLine(Stores):
     @contextmanager
     def open(self, uri: str) -> Iterator[StoredFile]:
         line = Line(self.content, self.lost_behind)
-        yield StoredFile(LocalBytes(line), Stat(len(self.content), "1"))
+        yield StoredFile(FileBytes(line), Stat(len(self.content), "1"))
 
 
 def written(path: Path, kind: str) -> Path:
