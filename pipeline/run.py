@@ -224,7 +224,7 @@ def _output(config: TranscriptionConfig, sequence: int) -> tuple[RunOutput, Jour
         directory=directory,
         stamp=stamp,
         started_at=started_at,
-        configuration=without_stores(asdict(config)),
+        configuration=_as_json(without_stores(asdict(config))),
         versions={
             "python": platform.python_version(),
             **{name: version(name) for name in VERSIONS_OF},
@@ -234,3 +234,9 @@ def _output(config: TranscriptionConfig, sequence: int) -> tuple[RunOutput, Jour
         stores=config.stores,
     )
     return output, journal
+
+
+def _as_json(fields: dict[str, Any]) -> dict[str, Any]:
+    """Infinity, which JSON lacks and Python writes all the same, as text."""
+    plain: dict[str, Any] = json.loads(json.dumps(fields), parse_constant=str)
+    return plain

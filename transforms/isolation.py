@@ -29,6 +29,8 @@ Answer = TypeVar("Answer")
 READY, ANSWER, NOTED, REFUSAL = "ready", "answer", "noted", "refusal"
 FAULT, END = "fault", "end"
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
 START_S = 600.0
 """What a child may take to start. It imports much, on a machine that may have other work."""
 
@@ -105,7 +107,12 @@ class Isolated(Generic[Request, Answer]):
             context = multiprocessing.get_context("spawn")
             self._pipe, theirs = context.Pipe()
             self._child = context.Process(target=_serve, args=(self._function, theirs), daemon=True)
-            self._child.start()
+            # Ended in the middle of this, we would leave a child that complains of it.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+            try:
+                self._child.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
             theirs.close()
         return self._pipe
 
@@ -132,6 +139,7 @@ def _repeat(counts: Mapping[str, int], records: Iterable[logging.LogRecord]) -> 
 def _serve(function: Callable[[Any], Iterator[Any]], pipe: Connection) -> None:
     # A terminal sends its interrupt to all; the parent decides what becomes of its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # What is logged is shown as the parent shows it, or not.
     notes: SimpleQueue[logging.LogRecord] = SimpleQueue()

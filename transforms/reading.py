@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from fsspec.core import split_protocol
 
 from transforms.audio_plan import AudioPlan, plan_tracks
 from transforms.errors import CrashError, DeadlineError
@@ -54,9 +56,16 @@ def answer_request(request: Request) -> Iterator[Answer]:
         yield with_gains(plan_tracks(wanted, plan), plan)
 
 
+Read = Callable[[Request, float], Iterator[Answer]]
+
+
 @contextmanager
-def _reader(uri: str) -> Iterator[Isolated[Request, Answer]]:
+def _reader(uri: str) -> Iterator[Read]:
     """A reader that nobody else uses meanwhile; all threads of a worker share those there are."""
+    if split_protocol(uri)[0] == "memory":
+        # What lies in the memory of this process can be read by no other.
+        yield lambda request, _: answer_request(request)
+        return
     with _lock:
         reader = _idle.pop() if _idle else Isolated(answer_request)
     try:

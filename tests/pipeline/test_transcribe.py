@@ -239,6 +239,9 @@ def test_the_commit_names_every_file_and_adds_up(job: Job) -> None:
     assert totals["recordings"] == len(job.ledger)
     assert {status: totals[status] for status in statuses} == dict(statuses)
     assert job.commit["configuration"]["decoder"] == "beam"
+    # Infinity is no JSON, though Python reads it.
+    text = (job.output / "runs" / f"{job.commit['run_id']}.json").read_text()
+    json.loads(text, parse_constant=pytest.fail)
     assert job.commit["versions"]["apache-beam"].startswith("2.")
 
 
