@@ -1,5 +1,6 @@
 # make demo    transcribe the recordings in tests/data
 # make test    run the tests
+# make prompts fetch telephone prompts, which some tests need (Debian only)
 # make lint    ruff and mypy
 # make bench   measure throughput
 # make clean   remove the virtual environment and everything that was built
@@ -12,7 +13,7 @@ AZURITE_VERSION := 3.37.0
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test prompts lint bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -24,6 +25,15 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev build/azurite
 	$(BIN)/python -m pytest
+
+# Real telephone speech, CC BY-SA 3.0; unpacked without being installed, so it needs no root.
+prompts: build/prompts/.unpacked
+
+build/prompts/.unpacked:
+	@mkdir -p build/prompts
+	cd build/prompts && apt-get download asterisk-core-sounds-en-wav
+	cd build/prompts && dpkg-deb --extract asterisk-core-sounds-en-wav_*.deb .
+	@touch $@
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -11,17 +11,27 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from models.card import ModelCard
     from models.hypothesis import Hypothesis, Word
-    from models.recognizer import Emission, Recognizer, load_recognizer
+    from models.recognizer import (
+        Emission,
+        Recognizer,
+        load_model,
+        load_recognizer,
+        load_transducer,
+    )
     from models.registry import find_model
+    from models.transducer_recognizer import TransducerRecognizer
 
 __all__ = [
     "Emission",
     "Hypothesis",
     "ModelCard",
     "Recognizer",
+    "TransducerRecognizer",
     "Word",
     "find_model",
+    "load_model",
     "load_recognizer",
+    "load_transducer",
 ]
 
 _ROOMS = {
@@ -29,9 +39,12 @@ _ROOMS = {
     "Hypothesis": "models.hypothesis",
     "ModelCard": "models.card",
     "Recognizer": "models.recognizer",
+    "TransducerRecognizer": "models.transducer_recognizer",
     "Word": "models.hypothesis",
     "find_model": "models.registry",
+    "load_model": "models.recognizer",
     "load_recognizer": "models.recognizer",
+    "load_transducer": "models.recognizer",
 }
 
 

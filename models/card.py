@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from models.emformer_rnnt import EmformerRnnt
+
 UNDETERMINED = "und"
 """The language of a model that does not say which it hears (ISO 639-2)."""
 
-GREEDY, LEXICON, OPEN = "greedy", "lexicon", "open"
+GREEDY, LEXICON, OPEN, TRANSDUCER = "greedy", "lexicon", "open", "transducer"
 
 
 class CtcNetwork(Protocol):
@@ -51,7 +53,7 @@ class AcousticModel(Protocol):
     def parameters(self) -> int:
         """How many numbers were trained."""
 
-    def load(self) -> CtcNetwork: ...
+    def load(self) -> CtcNetwork | EmformerRnnt: ...
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,10 @@ class LanguageFiles:
 class ModelCard:
     """What a user needs to know of a model before naming it, and a job before using it.
 
-    `frame_samples` lie between the centres of two emission frames; a waveform of fewer than
-    `shortest_samples` has no emission, one of more than `longest_s` is not heard at once.
-    `decoders` are those that can read the emissions, the best one first. Tokens are letters or
-    pieces of spelling, where `spells_words`, or sounds.
+    `frame_samples` lie between the centres of two emission frames, `first_centre_samples` before
+    the first; a waveform of fewer than `shortest_samples` has no emission, one of more than
+    `longest_s` is not heard at once. `decoders` are those that can read the emissions, the best
+    one first. Tokens are letters or pieces of spelling, where `spells_words`, or sounds.
     """
 
     name: str
@@ -88,6 +90,11 @@ class ModelCard:
     acoustics: AcousticModel
     linguistics: LanguageFiles | None
     spells_words: bool = True
+    first_centre_samples: int = 0
+
+    def frame_edge_samples(self, frame: int) -> int:
+        """Where a frame begins: half a frame before its centre, so maybe before the audio."""
+        return frame * self.frame_samples + self.first_centre_samples - self.frame_samples // 2
 
     def vocabulary(self) -> Vocabulary:
         """Raises `CheckpointError` where the model's files are missing or damaged."""

@@ -12,8 +12,11 @@ from torch import Tensor
 
 from models.card import CtcNetwork, ModelCard
 from models.decode.ctc_greedy import ctc_greedy
+from models.emformer_rnnt import EmformerRnnt
+from models.errors import CheckpointError
 from models.hypothesis import Hypothesis
 from models.registry import find_model
+from models.transducer_recognizer import TransducerRecognizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,30 @@ class Recognizer:
 
 
 def load_recognizer(name: str, device: str = "cpu") -> Recognizer:
-    """Load a named model. Raises `CheckpointError` saying what is missing and what to do."""
+    """Load a named CTC model.
+
+    Raises `CheckpointError` saying what is missing and what to do, also for a transducer.
+    """
+    model = load_model(name, device)
+    if isinstance(model, TransducerRecognizer):
+        raise CheckpointError(f"{name} is a transducer, which has no emissions; choose a CTC model")
+    return model
+
+
+def load_transducer(name: str, device: str = "cpu") -> TransducerRecognizer:
+    """Load a named transducer. Raises `CheckpointError`, also for a CTC model."""
+    model = load_model(name, device)
+    if isinstance(model, Recognizer):
+        raise CheckpointError(f"{name} is a CTC model; choose a transducer")
+    return model
+
+
+def load_model(name: str, device: str = "cpu") -> Recognizer | TransducerRecognizer:
+    """Load a named model of any family. Raises `CheckpointError`."""
     card = find_model(name)
     network = card.acoustics.load()
     network.requires_grad_(False)
-    return Recognizer(card, network.eval().to(torch.device(device)), torch.device(device))
+    place = torch.device(device)
+    if isinstance(network, EmformerRnnt):
+        return TransducerRecognizer(card, network.eval().to(place), place)
+    return Recognizer(card, network.eval().to(place), place)

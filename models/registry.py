@@ -1,23 +1,33 @@
 """The models that can be named.
 
-A name is that of an embedded model, that of a published checkpoint, or `nemo:` and the path or
-URL of a checkpoint. Another family adds its own prefix here, and a room that makes its cards.
+A name is that of an embedded model, that of a published checkpoint, `nemo:` and the path or URL of
+a checkpoint, or `emformer:` and the folder of a transducer. Another family adds its own prefix
+here, and a room that makes its cards.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from models.card import ModelCard
 from models.embedded import EN_PHONEME_CTC
+from models.emformer_card import (
+    BUNDLES,
+    SHIPPED,
+    bundle_card,
+    bundle_is_here,
+    folder_card,
+)
 from models.errors import CheckpointError
 from models.nemo.card import NemoReference, nemo_card
 from models.nemo.published import PUBLISHED
 from models.store import local_path
 
 NEMO = "nemo:"
+EMFORMER = "emformer:"
 
 CARDS = {EN_PHONEME_CTC.name: EN_PHONEME_CTC}
 """The models that ship with beamscribe."""
@@ -43,6 +53,12 @@ def find_model(name: str) -> ModelCard:
     """
     if name in CARDS:
         return CARDS[name]
+    if name in SHIPPED:
+        return folder_card(name, SHIPPED[name])
+    if name in BUNDLES:
+        return bundle_card(name)
+    if name.startswith(EMFORMER):
+        return folder_card(name, Path(name.removeprefix(EMFORMER)).expanduser())
     return _find_nemo(name, _reference(name))
 
 
@@ -71,7 +87,7 @@ def describe_model(name: str) -> dict[str, Any]:
 
 def list_models() -> list[Listing]:
     """Every model that has a name, the embedded ones first."""
-    return [find_listing(name) for name in (*CARDS, *PUBLISHED)]
+    return [find_listing(name) for name in (*CARDS, *SHIPPED, *BUNDLES, *PUBLISHED)]
 
 
 def find_listing(name: str) -> Listing:
@@ -79,6 +95,13 @@ def find_listing(name: str) -> Listing:
     if name in CARDS:
         card = CARDS[name]
         return Listing(name, card.language, None, card.licence, "ships with beamscribe", True)
+    if name in SHIPPED or name.startswith(EMFORMER):
+        card = find_model(name)
+        weights = "ships with beamscribe" if name in SHIPPED else name.removeprefix(EMFORMER)
+        return Listing(name, card.language, None, card.licence, weights, True)
+    if name in BUNDLES:
+        card = bundle_card(name)
+        return Listing(name, card.language, None, card.licence, "torchaudio", is_here(name))
     reference = _reference(name)
     published = PUBLISHED.get(name)
     return Listing(
@@ -93,7 +116,11 @@ def find_listing(name: str) -> Listing:
 
 def is_here(name: str) -> bool:
     """Whether a model's files are on this machine. Raises `CheckpointError` for an unknown name."""
-    return name in CARDS or local_path(_reference(name).uri).is_file()
+    if name in CARDS or name in SHIPPED or name.startswith(EMFORMER):
+        return True
+    if name in BUNDLES:
+        return bundle_is_here(name)
+    return local_path(_reference(name).uri).is_file()
 
 
 def _reference(name: str) -> NemoReference:
@@ -102,8 +129,9 @@ def _reference(name: str) -> NemoReference:
     if name.startswith(NEMO):
         return NemoReference.parse(name.removeprefix(NEMO))
     raise CheckpointError(
-        f"there is no model named {name!r}; choose from: {', '.join(CARDS)}, the others that "
-        f"`beamscribe models` lists, or a NeMo checkpoint as {NEMO}PATH-OR-URL"
+        f"there is no model named {name!r}; choose from: {', '.join([*CARDS, *SHIPPED])}, the "
+        f"others that `beamscribe models` lists, a NeMo checkpoint as {NEMO}PATH-OR-URL, or the "
+        f"folder of an Emformer transducer as {EMFORMER}PATH"
     )
 
 

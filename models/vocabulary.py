@@ -29,7 +29,8 @@ class WordMarks(Enum):
 class Vocabulary:
     """C token spellings; `blank` and `word_boundary` are ids among them.
 
-    `word_boundary` is None just where `marks` says that there is no such token. Raises
+    `word_boundary` is None just where `marks` says that there is no such token; `silent` tokens
+    write nothing. Raises
     `VocabularyError` for a spelling that stands twice or an id out of range.
     """
 
@@ -37,6 +38,7 @@ class Vocabulary:
     blank: int
     word_boundary: int | None
     marks: WordMarks = WordMarks.BOUNDARY
+    silent: frozenset[int] = frozenset()
     _ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -78,7 +80,7 @@ class Vocabulary:
 
     def text(self, index: int) -> str:
         """What a token adds to its word; nothing for blank and boundary."""
-        if index in (self.blank, self.word_boundary):
+        if index in (self.blank, self.word_boundary) or index in self.silent:
             return ""
         token = self.tokens[index]
         if self.marks is WordMarks.PREFIX:

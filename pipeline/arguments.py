@@ -25,13 +25,15 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--model",
         metavar="NAME",
-        help="a name that `beamscribe models` lists, or nemo:PATH-OR-URL; default: en-phoneme-ctc",
+        help="a name that `beamscribe models` lists, nemo:PATH-OR-URL or emformer:FOLDER; "
+        "default: en-phoneme-ctc",
     )
     add(
         "--decoder",
-        metavar="{beam,lexicon,open,greedy}",
+        metavar="{beam,lexicon,open,transducer,greedy}",
         help="lexicon: known words by a language model; open: any words by a language model; "
-        "greedy: the model's own tokens; beam (default): open or lexicon, what suits the model",
+        "transducer: a transducer's own search; greedy: the model's own tokens; "
+        "beam (default): the search that suits the model best",
     )
     add(
         "--segmentation",

@@ -103,6 +103,10 @@ def _run(arguments: argparse.Namespace, others: Sequence[str], call: Call) -> in
             from pipeline import compact
 
             return compact.run(arguments)
+        if arguments.command == "stream":
+            from pipeline import stream
+
+            return stream.run(arguments)
         if arguments.command == "models":
             from pipeline import models
 
@@ -178,6 +182,17 @@ def _parser() -> argparse.ArgumentParser:
     merge.add_argument("directory", metavar="DIR", help="what `transcribe --output` wrote")
     storage.add_arguments(merge)
 
+    live = commands.add_parser(
+        "stream",
+        help="partial and final words as the audio comes",
+        description="Transcribe one stream and print its words as they come.",
+        epilog=(
+            "example: arecord -q -t raw -f S16_LE -r 16000 | beamscribe stream - "
+            "--model en-digits-rnnt"
+        ),
+        allow_abbrev=False,
+    )
+    _add_stream_arguments(live)
     listing = commands.add_parser(
         "models",
         help="the models that can be named, or what is in one",
@@ -187,6 +202,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     models.add_arguments(listing)
     return parser
+
+
+def _add_stream_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="FILE|-", help="an audio file, or - for raw PCM on stdin")
+    parser.add_argument("--model", default="en-phoneme-ctc", help="default: en-phoneme-ctc")
+    parser.add_argument(
+        "--decoder",
+        default="beam",
+        metavar="{beam,greedy}",
+        help="beam: the search that suits the model best (default); greedy: its best path",
+    )
+    parser.add_argument(
+        "--sample-rate",
+        type=int,
+        default=16_000,
+        dest="rate_hz",
+        metavar="HZ",
+        help="of raw PCM: 16 bits, little-endian, one channel (default: 16000)",
+    )
+    parser.add_argument(
+        "--chunk-seconds",
+        type=float,
+        default=0.2,
+        dest="chunk_s",
+        metavar="S",
+        help="how much of a file is read at once (default: 0.2)",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object an update")
 
 
 def _transcribe(arguments: argparse.Namespace, beam_flags: Sequence[str], call: Call) -> int:

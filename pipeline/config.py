@@ -9,9 +9,10 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from models.card import GREEDY, LEXICON, OPEN, UNDETERMINED, ModelCard
+from models.card import GREEDY, LEXICON, OPEN, TRANSDUCER, UNDETERMINED, ModelCard
 from models.decode.ctc_beam import BeamSearchOptions
 from models.decode.pool import DecoderRecipe
+from models.decode.transducer_options import TransducerBeamOptions
 from models.decode.word_scores import OpenSearchOptions
 from models.registry import find_model
 from models.voice_activity import CHUNK_SAMPLES, SAMPLE_RATE_HZ, SpeechDetector
@@ -19,7 +20,7 @@ from pipeline.errors import ConfigurationError
 from transforms.amplitude import NONE, NORMALISATIONS
 from transforms.audio_plan import AudioPlan
 from transforms.batch import BatchBudget
-from transforms.recognize import Recognition
+from transforms.recognize import Recognition, TransducerReading
 from transforms.schema import SCHEMA_VERSION
 from transforms.segment import FIXED, METHODS, QUIET, SPEECH, Segmentation
 from transforms.speech import SpeechRules
@@ -27,7 +28,7 @@ from transforms.stitch import StretchPlan
 from transforms.store import Stores
 
 BEAM = "beam"
-DECODERS = (BEAM, LEXICON, OPEN, GREEDY)
+DECODERS = (BEAM, LEXICON, OPEN, TRANSDUCER, GREEDY)
 CONTEXT_S = 1.5
 SEARCH_S = 1.0
 SEAM_S = 8.0
@@ -51,6 +52,7 @@ class TranscriptionConfig:
     model: str = "en-phoneme-ctc"
     decoder: str = BEAM
     beam: BeamSearchOptions = field(default_factory=BeamSearchOptions)
+    transducer: TransducerBeamOptions = field(default_factory=TransducerBeamOptions)
     open: OpenSearchOptions = field(default_factory=OpenSearchOptions)
     batch_s: float = 40.0
     segment_s: float = 30.0
@@ -69,7 +71,7 @@ class TranscriptionConfig:
             raise ConfigurationError("name at least one manifest, audio file or directory")
         if self.decoder not in DECODERS:
             raise ConfigurationError(
-                f"--decoder is {self.decoder!r}; choose beam, lexicon, open or greedy"
+                f"--decoder is {self.decoder!r}; choose beam, lexicon, open, transducer or greedy"
             )
         if not 1.0 <= self.segment_s <= 30.0:
             raise ConfigurationError(
@@ -102,7 +104,7 @@ class TranscriptionConfig:
 
     @property
     def decoding(self) -> str:
-        """How this model's emissions are read: `lexicon`, `open` or `greedy`.
+        """How this model is read: `lexicon`, `open`, `transducer` or `greedy`.
 
         Raises `ConfigurationError` for a decoder that the model does not go with.
         """
@@ -124,10 +126,18 @@ class TranscriptionConfig:
 
     @property
     def decoder_recipe(self) -> DecoderRecipe | None:
-        """What a decoder process needs; None where the decoding is greedy."""
-        if self.decoding == GREEDY:
+        """What a decoder process needs; None where there is none, as the model reads itself."""
+        if self.decoding in (GREEDY, TRANSDUCER):
             return None
         return DecoderRecipe(self.model, self.open if self.decoding == OPEN else self.beam)
+
+    @property
+    def transducer_reading(self) -> TransducerReading | None:
+        """How a transducer is read; None for a CTC model."""
+        if TRANSDUCER not in self.card.decoders:
+            return None
+        options = self.transducer if self.decoding == TRANSDUCER else None
+        return TransducerReading(options, self.card.first_centre_samples)
 
     @property
     def audio_plan(self) -> AudioPlan:
@@ -194,6 +204,7 @@ class TranscriptionConfig:
             stretches=self.stretches,
             decoder=self.decoder_recipe,
             decoder_workers=self.workers,
+            transducer=self.transducer_reading,
             allow_cpu=self.allow_cpu,
         )
 
@@ -211,6 +222,8 @@ class TranscriptionConfig:
         if recipe := self.decoder_recipe:
             parts["beam"] = asdict(recipe.options)
             parts["linguistic"] = self.card.linguistic_fingerprint()
+        if self.transducer_reading is not None:
+            parts["transducer"] = asdict(self.transducer_reading)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -14,13 +14,21 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from models import Hypothesis, find_model, load_recognizer
+from models import (
+    Hypothesis,
+    TransducerRecognizer,
+    find_model,
+    load_recognizer,
+    load_transducer,
+)
 from models.decode.ctc_greedy import read_greedily
 from models.decode.pool import DecoderPool, DecoderRecipe, Decoding
+from models.decode.transducer_options import TransducerBeamOptions
 from models.errors import DecodingError, EmissionError
 from models.ladder import MemoryLadder
 from transforms import tally
 from transforms.errors import UncomputableError, failure_of
+from transforms.owned import owned_stretch
 from transforms.records import Segment, TimedWord, Track, Transcript
 from transforms.stitch import EmittedSegment, StitchEmissions, Stretch, StretchPlan
 
@@ -29,8 +37,22 @@ NOTHING = np.zeros((0, 0), dtype=np.float32)
 
 
 @dataclass(frozen=True)
+class TransducerReading:
+    """How a transducer is read: `options` None is greedy.
+
+    `first_centre_samples` lie before the centre of its first frame.
+    """
+
+    options: TransducerBeamOptions | None
+    first_centre_samples: int
+
+
+@dataclass(frozen=True)
 class Recognition:
-    """Which model, where, and how its emissions are read: `decoder` None is greedy."""
+    """Which model, where, and how its emissions are read: `decoder` None is greedy.
+
+    A `transducer` has no emissions that could be stitched: its segments are read one by one.
+    """
 
     model: str
     device: str
@@ -38,6 +60,15 @@ class Recognition:
     decoder: DecoderRecipe | None
     decoder_workers: int
     allow_cpu: bool = False
+    transducer: TransducerReading | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeardSegment:
+    """A segment and what a transducer heard in it."""
+
+    segment: Segment
+    hypothesis: Hypothesis
 
 
 def place_words(stretch: Stretch, hypothesis: Hypothesis, frame_samples: int) -> Transcript:
@@ -68,13 +99,26 @@ def place_words(stretch: Stretch, hypothesis: Hypothesis, frame_samples: int) ->
     )
 
 
-class EmissionHandler(ModelHandler[Segment, EmittedSegment, MemoryLadder]):
-    """Loads a model once a process; the batches come ready made, one emission a segment."""
+class _SegmentHandler(ModelHandler[Segment, Any, Any]):
+    """Loads a model once a process; the batches come ready made, one result a segment."""
 
     def __init__(self, recognition: Recognition) -> None:
         super().__init__()
         self.recognition = recognition
 
+    def get_num_bytes(self, batch: Sequence[Segment]) -> int:
+        return sum(segment.samples.nbytes for segment in batch)
+
+    def get_metrics_namespace(self) -> str:
+        return tally.NAMESPACE
+
+    def get_resource_hints(self) -> dict[str, str]:
+        if not self.recognition.device.startswith("cuda"):
+            return {}
+        return {"accelerator": "type:nvidia-tesla-t4;count:1;install-nvidia-driver"}
+
+
+class EmissionHandler(_SegmentHandler):
     def load_model(self) -> MemoryLadder:
         recognizer = load_recognizer(self.recognition.model, self.recognition.device)
         return MemoryLadder(recognizer, self.recognition.allow_cpu, tally.count)
@@ -95,16 +139,26 @@ class EmissionHandler(ModelHandler[Segment, EmittedSegment, MemoryLadder]):
             for segment, emission in zip(batch, emissions, strict=True)
         ]
 
-    def get_num_bytes(self, batch: Sequence[Segment]) -> int:
-        return sum(segment.samples.nbytes for segment in batch)
 
-    def get_metrics_namespace(self) -> str:
-        return tally.NAMESPACE
+class TransducerHandler(_SegmentHandler):
+    def load_model(self) -> TransducerRecognizer:
+        return load_transducer(self.recognition.model, self.recognition.device)
 
-    def get_resource_hints(self) -> dict[str, str]:
-        if not self.recognition.device.startswith("cuda"):
-            return {}
-        return {"accelerator": "type:nvidia-tesla-t4;count:1;install-nvidia-driver"}
+    def run_inference(
+        self,
+        batch: Sequence[Segment],
+        model: TransducerRecognizer,
+        inference_args: Mapping[str, Any] | None = None,
+    ) -> list[HeardSegment]:
+        _count_batch(batch)
+        waveforms = [segment.samples for segment in batch]
+        reading = self.recognition.transducer
+        hypotheses = (
+            model.recognize_greedily(waveforms)
+            if reading is None or reading.options is None
+            else model.recognize(waveforms, options=reading.options)
+        )
+        return [HeardSegment(*pair) for pair in zip(batch, hypotheses, strict=True)]
 
 
 class RecognizeBatches(beam.PTransform):
@@ -116,6 +170,13 @@ class RecognizeBatches(beam.PTransform):
 
     def expand(self, batches: beam.PCollection) -> dict[str, beam.PCollection]:
         recognition = self.recognition
+        if recognition.transducer is not None:
+            heard = batches | "Hear" >> RunInference(
+                TransducerHandler(recognition).with_no_batching()
+            )
+            place = beam.ParDo(_PlaceHeard(recognition, recognition.transducer))
+            placed = heard | "Place" >> place.with_outputs("failures", main="transcripts")
+            return {"transcripts": placed.transcripts, "failures": placed.failures}
         stitched = (
             batches
             | "Emit" >> RunInference(EmissionHandler(recognition).with_no_batching())
@@ -136,6 +197,19 @@ class RecognizeBatches(beam.PTransform):
 
 
 Recognized = tuple[Track, Transcript]
+
+
+class _PlaceHeard(beam.DoFn):
+    def __init__(self, recognition: Recognition, reading: TransducerReading) -> None:
+        self.frame_samples = recognition.stretches.frame_samples
+        self.first_centre_samples = reading.first_centre_samples
+
+    def process(self, heard: HeardSegment) -> Iterator[Recognized | TaggedOutput]:
+        stretch = owned_stretch(heard.segment, self.frame_samples, self.first_centre_samples)
+        if np.isfinite(heard.hypothesis.score):
+            yield from _finish(stretch, heard.hypothesis, self.frame_samples)
+        else:
+            yield from _fail(stretch, DecodingError("the model's output is not finite"))
 
 
 class _ReadGreedily(beam.DoFn):

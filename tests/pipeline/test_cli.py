@@ -20,8 +20,11 @@ SPEECH = str(DATA / "audio" / "librispeech-1089-134691-0000.flac")
     [
         (["no-such-manifest.jsonl"], "no-such-manifest.jsonl does not exist"),
         ([SPEECH, SPEECH], "stands twice"),
-        ([SPEECH, "--model", "wav3vec"], "choose from: en-phoneme-ctc"),
-        ([SPEECH, "--decoder", "magic"], "choose beam, lexicon, open or greedy"),
+        (
+            [SPEECH, "--model", "wav3vec"],
+            "choose from: en-phoneme-ctc, en-digits-rnnt",
+        ),
+        ([SPEECH, "--decoder", "magic"], "choose beam, lexicon, open, transducer or greedy"),
         ([SPEECH, "--batch-seconds", "10"], "must hold one segment"),
         ([SPEECH, "--segment-seconds", "31"], "1 to 30 s"),
         ([SPEECH, "--segmentation", "loud"], "choose fixed or speech or quiet"),
