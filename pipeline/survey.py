@@ -16,8 +16,6 @@ from transforms.errors import RecordingError, failure_of
 from transforms.manifest import iterate_sources
 from transforms.records import Failure, Recording, Track
 from transforms.segment import QUIET, Segmentation
-from transforms.sources import AUDIO_SUFFIXES
-from transforms.uris import without_query
 from transforms.window import plan_windows
 
 HEADER_THREADS = 16
@@ -179,17 +177,10 @@ def _count_tracks(survey: Survey, recording: Recording, tracks: list[Track], lan
     audio_s = sum(map(asked_s, tracks))
     survey.tracks += len(tracks)
     survey.audio_s += audio_s
-    survey.formats.setdefault(_format(recording.uri), Share()).add(audio_s)
+    survey.formats.setdefault(tracks[0].container, Share()).add(audio_s)
     survey.sample_rates_hz.setdefault(tracks[0].sample_rate_hz, Share()).add(audio_s)
     survey.channels.setdefault(tracks[0].num_channels, Share()).add(audio_s)
     survey.languages.setdefault(recording.language or language, Share()).add(audio_s)
-
-
-def _format(uri: str) -> str:
-    """What the name says, without asking the file again; `other` where it is none of audio."""
-    name = next((link for link in uri.split("::") if "." in link), uri)
-    suffix = "." + without_query(name).lower().rpartition(".")[2]
-    return suffix[1:] if suffix in AUDIO_SUFFIXES else "other"
 
 
 def _count_fault(faults: dict[tuple[str, str], Fault], failure: Failure) -> None:
