@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,19 +29,24 @@ def commits(output: Path) -> list[Path]:
     return list(output.glob("runs/*.json"))
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [is_planned, lambda output: any(output.glob("_staging/*/recordings/*.parquet"))],
-    ids=["planned", "staged"],
-)
-def test_a_kill_while_it_works(
-    archive: Archive, tmp_path: Path, moment: Callable[[Path], bool]
-) -> None:
+def test_a_kill_while_it_works(archive: Archive, tmp_path: Path) -> None:
     output = tmp_path / "out"
     job = start(archive.manifest, output)
-    wait_for(lambda: moment(output), job)
+    wait_for(lambda: is_planned(output), job)
     job.kill()
     assert finish(job)[0] == -signal.SIGKILL
+    assert run(archive.manifest, output)[0] == 0
+    assert archive.differing(output) == []
+    assert not any(output.glob("_journal/*/*"))
+
+
+def test_a_kill_when_all_is_staged(archive: Archive, tmp_path: Path) -> None:
+    """Nothing is intended yet: the rerun takes the words from the journal."""
+    output = tmp_path / "out"
+    job = start(archive.manifest, output, patch=KILL_AT.format("transforms.commit", "_commit"))
+    assert finish(job)[0] == -signal.SIGKILL
+    assert any(output.glob("_staging/*/recordings/*.parquet"))
+    assert any(output.glob("_journal/*/*/*.jsonl"))
     assert run(archive.manifest, output)[0] == 0
     assert archive.differing(output) == []
     assert not any(output.glob("_journal/*/*"))
