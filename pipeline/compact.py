@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.errors import ConfigurationError
 from pipeline.ledger import Commit, Newest, committed_runs, iterate_rows
@@ -19,12 +18,12 @@ from transforms.commit import (
     RunOutput,
     StagedFiles,
     commit_run,
-    make_room,
     new_run_id,
     roll_forward,
     tidy_staging,
 )
 from transforms.errors import OutputError
+from transforms.parquet import write_table
 from transforms.schema import TABLES, RunStamp, errors_of, totals_of
 from transforms.store import Stores
 
@@ -94,13 +93,7 @@ def _stage(directory: str, commits: Sequence[Commit], output: RunOutput) -> Iter
 def _write(table: str, parts: Sequence[pa.Table], output: RunOutput) -> StagedFiles:
     rows = pa.concat_tables(parts)
     name = f"part-{uuid.uuid4().hex}.parquet"
-    uri = f"{output.staging}/{table}/{name}"
-    try:
-        filesystem, path = make_room(uri, output.stores)
-        with filesystem.open(path, "wb") as file:
-            pq.write_table(rows, file, compression="zstd")
-    except OSError as error:
-        raise OutputError(f"cannot write {uri}: {error}") from error
+    write_table(f"{output.staging}/{table}/{name}", rows, output.stores)
     if table != "recordings":
         return StagedFiles(((table, name),))
     columns = ["status", "error_type", "num_words", "num_segments", "duration", "speech_duration"]

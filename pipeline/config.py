@@ -7,6 +7,7 @@ import json
 import os
 import re
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from models.card import GREEDY, LEXICON, OPEN, TRANSDUCER, UNDETERMINED, ModelCard
@@ -207,6 +208,11 @@ class TranscriptionConfig:
             transducer=self.transducer_reading,
             allow_cpu=self.allow_cpu,
         )
+
+    @cached_property
+    def fingerprints(self) -> tuple[str, str]:
+        """Of model and configuration. Cached: the files of a large model take seconds to read."""
+        return self.card.acoustic_fingerprint(), self.fingerprint()
 
     def fingerprint(self) -> str:
         """Identifies everything besides audio and model that words and times depend on."""

@@ -119,8 +119,7 @@ def find_done(config: TranscriptionConfig, commits: Sequence[Commit]) -> Resume:
     """What the runs in a job's output spare it. Raises as `read_done`, and as a card's files do."""
     done: dict[str, Done] = {}
     if commits and not config.force:
-        fingerprints = (config.card.acoustic_fingerprint(), config.fingerprint())
-        done = read_done(config.output, commits, fingerprints, config.stores)
+        done = read_done(config.output, commits, config.fingerprints, config.stores)
     return Resume(done, config.stores, config.retry_failed)
 
 

@@ -208,12 +208,13 @@ def _plan_work(pending: Iterator[Recording | Failure], output: RunOutput) -> lis
 
 def _output(config: TranscriptionConfig, sequence: int) -> tuple[RunOutput, Journal]:
     started_at = datetime.now(UTC)
+    model_fingerprint, config_fingerprint = config.fingerprints
     stamp = RunStamp(
         run_id=new_run_id(started_at),
         model=config.model,
         language=config.card.language,
-        model_fingerprint=config.card.acoustic_fingerprint(),
-        config_fingerprint=config.fingerprint(),
+        model_fingerprint=model_fingerprint,
+        config_fingerprint=config_fingerprint,
     )
     directory = config.output.rstrip("/")
     job = f"_journal/{stamp.model_fingerprint[:16]}-{stamp.config_fingerprint[:16]}"

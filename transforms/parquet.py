@@ -20,7 +20,6 @@ from transforms.records import LedgerEntry
 from transforms.schema import (
     RECORDINGS,
     TRANSCRIPTS,
-    Row,
     errors_of,
     ledger_row,
     totals_of,
@@ -45,7 +44,8 @@ def stage_entries(entries: Iterable[LedgerEntry], output: RunOutput) -> StagedFi
         ("recordings", ledger, RECORDINGS),
     ):
         if rows:
-            _write_table(f"{output.staging}/{table}/{name}", rows, schema, output.stores)
+            columns = pa.Table.from_pylist(rows, schema=schema)
+            write_table(f"{output.staging}/{table}/{name}", columns, output.stores)
             names.append((table, name))
     return StagedFiles(tuple(names), totals_of(ledger), errors_of(ledger))
 
@@ -95,10 +95,11 @@ def _commit(_: None, staged: list[StagedFiles], output: RunOutput) -> dict[str, 
     return commit_run(staged, output)
 
 
-def _write_table(uri: str, rows: list[Row], schema: pa.Schema, stores: Stores) -> None:
+def write_table(uri: str, rows: pa.Table, stores: Stores) -> None:
+    """Write a Parquet file and the folder it lies in. Raises `OutputError`."""
     try:
         filesystem, path = make_room(uri, stores)
         with filesystem.open(path, "wb") as file:
-            pq.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")
+            pq.write_table(rows, file, compression="zstd")
     except OSError as error:
         raise OutputError(f"cannot write {uri}: {error}") from error
